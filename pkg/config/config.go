@@ -1,0 +1,146 @@
+// Package config is the settings of every Lethe process, and their reference:
+// the comment of each field of [Config] is its documentation.
+//
+// Settings come, later ones winning, from the defaults below, a YAML file
+// (--config), the environment (LETHE_NATS_URL for nats.url), and command-line
+// flags. A key that does not exist is an error wherever it stands, the
+// environment included: a misspelt setting that is silently ignored is how a
+// listener ends up open.
+//
+// Policy is not configuration. It never passes through viper, which lower-cases
+// the names of maps.
+package config
+
+import "time"
+
+// Config is the settings of one process. The same keys serve `lethe up`, which
+// runs every service in one process, and the services on their own.
+type Config struct {
+	// Data is the directory that holds everything Lethe writes: logs,
+	// warehouse, keys, credentials.
+	Data string `mapstructure:"data"`
+	// Policy is a directory of further schemas (*.json) and pipelines
+	// (*.yaml), laid over the built-in ones. Empty: the built-in ones alone.
+	Policy string `mapstructure:"policy"`
+	// Listen is the address of the process's HTTP listener. Port 0 picks a
+	// free one.
+	Listen string `mapstructure:"listen"`
+	// ReadyFile, if set, receives one JSON object with every address once
+	// the process can serve.
+	ReadyFile string `mapstructure:"ready_file"`
+
+	Log        Log        `mapstructure:"log"`
+	NATS       NATS       `mapstructure:"nats"`
+	ClickHouse ClickHouse `mapstructure:"clickhouse"`
+	Keyring    Keyring    `mapstructure:"keyring"`
+	Access     Access     `mapstructure:"access"`
+	Gateway    Gateway    `mapstructure:"gateway"`
+	Loader     Loader     `mapstructure:"loader"`
+}
+
+// Log is about what the process says of itself on standard error. There is no
+// personal data in it at any level.
+type Log struct {
+	// Level is debug, info, warn or error.
+	Level string `mapstructure:"level"`
+	// Format is json or text.
+	Format string `mapstructure:"format"`
+}
+
+// NATS is the connection to JetStream.
+type NATS struct {
+	// URL of an external server or cluster. Empty: the embedded server, which
+	// only `lethe up` has.
+	URL string `mapstructure:"url"`
+	// User and Password of this service on an external server.
+	User     string `mapstructure:"user"`
+	Password string `mapstructure:"password"`
+	// CA is a PEM file that the server's certificate must lead to. With it the
+	// connection is TLS 1.3.
+	CA string `mapstructure:"ca"`
+	// Listen opens a port on the embedded server for publishers that speak
+	// NATS. Empty: no port at all.
+	Listen string `mapstructure:"listen"`
+	// PublisherPassword is what publishers on that port log in with, as user
+	// "publisher". Empty: nobody can.
+	PublisherPassword string `mapstructure:"publisher_password"`
+	// Replicas of every stream: 1 embedded, 3 in a cluster.
+	Replicas int `mapstructure:"replicas"`
+}
+
+// ClickHouse is the connection to the warehouse.
+type ClickHouse struct {
+	// Addr is host:port of an external server's native protocol. Empty: the
+	// embedded engine, which only `lethe up` has.
+	Addr string `mapstructure:"addr"`
+	// User and Password of this service on an external server.
+	User     string `mapstructure:"user"`
+	Password string `mapstructure:"password"`
+	// RebuildPassword is the loader's password for the user "rebuild", which
+	// may write the rebuild database and exchange tables.
+	RebuildPassword string `mapstructure:"rebuild_password"`
+	// CA as for NATS.
+	CA string `mapstructure:"ca"`
+	// Library is the engine's shared library. Empty: $LETHE_ENGINE_LIB, else
+	// where `make engine` put it.
+	Library string `mapstructure:"library"`
+	// Memory bounds what the embedded engine takes, in bytes.
+	Memory int64 `mapstructure:"memory"`
+}
+
+// Keyring is where the keys are, or how to reach who has them.
+type Keyring struct {
+	// Dir holds the wrapped keys. Only the process that runs the pseudonymizer
+	// mounts it. Empty: DIR/keys of the data directory.
+	Dir string `mapstructure:"dir"`
+	// KEKFile is the age identity that unwraps them. Keep it elsewhere than
+	// Dir where you can. Empty: kek.txt in Dir.
+	KEKFile string `mapstructure:"kek_file"`
+	// Listen is where the keyring answers the other services, beside the
+	// pseudonymizer, over mutual TLS. Empty: nowhere.
+	Listen string `mapstructure:"listen"`
+	// Addr is where a service on its own finds the keyring.
+	Addr string `mapstructure:"addr"`
+	// CA, Cert and Key are this side's PEM files for mutual TLS. The name in
+	// the certificate decides which verbs a caller has.
+	CA   string `mapstructure:"ca"`
+	Cert string `mapstructure:"cert"`
+	Key  string `mapstructure:"key"`
+}
+
+// Access is who may ask.
+type Access struct {
+	// File holds the hashed credentials. Empty: credentials.json in the data
+	// directory.
+	File string `mapstructure:"file"`
+}
+
+// Gateway is the front door.
+type Gateway struct {
+	// Reserve is how many bytes must stay free on the data disk; below it
+	// events are refused with 507 rather than lost. 0: not looked at.
+	Reserve uint64 `mapstructure:"reserve"`
+	// Concurrency bounds the requests being admitted at once; more are
+	// answered 429.
+	Concurrency int `mapstructure:"concurrency"`
+}
+
+// Loader is the writer of the warehouse.
+type Loader struct {
+	// MaxRows and MaxWait close a batch, whichever comes first.
+	MaxRows int           `mapstructure:"max_rows"`
+	MaxWait time.Duration `mapstructure:"max_wait"`
+}
+
+// Default returns the settings that hold where nothing else is said.
+func Default() Config {
+	return Config{
+		Data:       "data",
+		Listen:     "127.0.0.1:7480",
+		Log:        Log{Level: "info", Format: "json"},
+		NATS:       NATS{Replicas: 1},
+		ClickHouse: ClickHouse{Memory: 2 << 30},
+		Gateway:    Gateway{Reserve: 512 << 20, Concurrency: 256},
+		Loader:     Loader{MaxRows: 50_000, MaxWait: 500 * time.Millisecond},
+	}
+}
