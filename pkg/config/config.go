@@ -52,8 +52,8 @@ type NATS struct {
 	// URL of an external server or cluster. Empty: the embedded server, which
 	// only `lethe up` has.
 	URL string `mapstructure:"url"`
-	// User and Password of this service on an external server.
-	User     string `mapstructure:"user"`
+	// Password of this service on an external server, where its user has its
+	// name.
 	Password string `mapstructure:"password"`
 	// CA is a PEM file that the server's certificate must lead to. With it the
 	// connection is TLS 1.3.
@@ -73,8 +73,7 @@ type ClickHouse struct {
 	// Addr is host:port of an external server's native protocol. Empty: the
 	// embedded engine, which only `lethe up` has.
 	Addr string `mapstructure:"addr"`
-	// User and Password of this service on an external server.
-	User     string `mapstructure:"user"`
+	// Password of this service's user on an external server.
 	Password string `mapstructure:"password"`
 	// RebuildPassword is the loader's password for the user "rebuild", which
 	// may write the rebuild database and exchange tables.
@@ -101,11 +100,10 @@ type Keyring struct {
 	Listen string `mapstructure:"listen"`
 	// Addr is where a service on its own finds the keyring.
 	Addr string `mapstructure:"addr"`
-	// CA, Cert and Key are this side's PEM files for mutual TLS. The name in
-	// the certificate decides which verbs a caller has.
-	CA   string `mapstructure:"ca"`
-	Cert string `mapstructure:"cert"`
-	Key  string `mapstructure:"key"`
+	// Certificates is the folder with this side's ca.pem, cert.pem and key.pem
+	// for mutual TLS. The name in the certificate decides which verbs a caller
+	// has. `lethe secrets` writes such folders.
+	Certificates string `mapstructure:"certificates"`
 }
 
 // Access is who may ask.

@@ -41,6 +41,15 @@ func CleanTopic(tenant, service, table string, day Day, shard int) string {
 	return cleanPrefix + tenant + "." + service + "." + table + "." + string(day) + "." + strconv.Itoa(shard)
 }
 
+// CleanTopicDay reads the expiry day from a clean topic.
+func CleanTopicDay(topic string) (Day, error) {
+	parts := strings.Split(strings.TrimPrefix(topic, cleanPrefix), ".")
+	if !strings.HasPrefix(topic, cleanPrefix) || len(parts) != 5 {
+		return "", fault.Invalid.Errorf("that is not a clean topic")
+	}
+	return ParseDay(parts[3])
+}
+
 // QuarantineTopic is where frames that cannot be treated wait.
 func QuarantineTopic(tenant, service, name string) string {
 	return quarantinePrefix + tenant + "." + service + "." + name
