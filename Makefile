@@ -1,0 +1,62 @@
+# `make` says what there is. What a target does is in Go or in a script; here
+# is only its name.
+
+GO      ?= go
+COMPOSE ?= docker compose
+
+# The command line, and every service that also runs on its own.
+binaries := lethe gateway pseudonymizer loader retention analyst compliance
+
+# A test that cannot have what it needs fails, for each of these. Empty it to
+# skip such tests: `make test LETHE_TEST_REQUIRE=`.
+LETHE_TEST_REQUIRE ?= clickhouse
+export LETHE_TEST_REQUIRE
+
+.PHONY: help run test test-race test-long check lint bench derive build engine compose clean go
+
+help: ## say what there is (the default)
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+run: build engine ## build and start everything on this machine, with example events
+	bin/lethe up --demo
+
+test: go engine ## run every test
+	$(GO) test -timeout 12m ./...
+	$(GO) test -timeout 2m -tags crashpoints ./pkg/crashpoint
+
+test-race: go engine ## run every test under the race detector
+	$(GO) test -race -timeout 30m ./...
+
+test-long: go engine ## run every test at its full size
+	LETHE_TEST_LONG=1 $(GO) test -timeout 90m ./...
+
+check: lint test ## what CI runs: lint and test
+
+lint: go ## look for faults without running anything
+	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags crashpoints ./...
+	$(GO) tool staticcheck ./...
+
+bench: go engine ## measure
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
+
+derive: go ## write pipelines/derived anew from the policy
+	$(GO) test ./pipelines -update
+
+build: go ## build every binary into bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ $(addprefix ./services/,$(binaries))
+
+engine: ## fetch the embedded ClickHouse into the user's cache, once
+	@pkg/embedded/engine/fetch
+
+compose: ## start every service as a container of its own
+	$(COMPOSE) up --build
+
+clean: ## remove what was built and the data of `make run`
+	rm -rf bin data
+
+go:
+	@command -v $(GO) >/dev/null || { echo "Go is not installed; Lethe needs Go $$(sed -n 's/^go //p' go.mod) or later."; exit 1; }
