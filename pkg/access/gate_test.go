@@ -1,0 +1,108 @@
+package access_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lethe-pipeline/lethe/pkg/access"
+)
+
+func TestARouteOpensToTheRolesItNamesAndToNobodyElse(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "credentials.json"))
+	credentials := map[access.Role]access.Credential{}
+	for _, role := range access.Roles() {
+		credentials[role] = create(t, s, access.Principal{Role: role, Tenant: "acme"}, access.Options{})
+	}
+	var log bytes.Buffer
+	gate := access.NewGate(s, slog.New(slog.NewJSONHandler(&log, nil)))
+	mux := http.NewServeMux()
+	routes := []access.Route{
+		{Pattern: "GET /all", Roles: access.Roles()},
+		{Pattern: "GET /nobody", Roles: nil},
+		{Pattern: "GET /officers", Roles: []access.Role{access.Officer}},
+		{Pattern: "GET /stats/{metric}", Roles: []access.Role{access.Analyst, access.Officer}},
+	}
+	var ran access.Principal
+	for _, i := range []int{2, 0, 3, 1} {
+		gate.Handle(mux, routes[i].Pattern, routes[i].Roles, func(w http.ResponseWriter, r *http.Request, p access.Principal) {
+			ran = p
+		})
+	}
+	if diff := cmp.Diff(routes, gate.Routes()); diff != "" {
+		t.Errorf("routes (-want +got):\n%s", diff)
+	}
+	for _, route := range routes {
+		path := strings.NewReplacer("GET ", "", "{metric}", "visitors").Replace(route.Pattern)
+		for _, role := range append(access.Roles(), "") {
+			r := httptest.NewRequest("GET", path, nil)
+			want := http.StatusUnauthorized
+			if role != "" {
+				r.Header.Set("Authorization", "Bearer "+credentials[role].Reveal())
+				want = http.StatusForbidden
+			}
+			if slices.Contains(route.Roles, role) {
+				want = http.StatusOK
+			}
+			ran = access.Principal{}
+			w := httptest.NewRecorder()
+			mux.ServeHTTP(w, r)
+			if w.Code != want {
+				t.Errorf("%s as %q: status %d, want %d", path, role, w.Code, want)
+			}
+			if (ran.ID != "") != (want == http.StatusOK) {
+				t.Errorf("%s as %q: the handler ran for %q", path, role, ran.ID)
+			}
+			if want != http.StatusOK {
+				var problem struct{ Status int }
+				if err := json.Unmarshal(w.Body.Bytes(), &problem); err != nil || problem.Status != want ||
+					w.Header().Get("Content-Type") != "application/problem+json" {
+					t.Errorf("%s as %q: the answer is no problem document: %s", path, role, w.Body)
+				}
+			}
+		}
+	}
+	for role, c := range credentials {
+		if strings.Contains(log.String(), c.Reveal()[strings.LastIndex(c.Reveal(), "_")+1:]) {
+			t.Errorf("the log holds the %s's secret", role)
+		}
+	}
+}
+
+func TestAPrincipalSendsAndAsksOnlyForItsServices(t *testing.T) {
+	for _, c := range []struct {
+		p         access.Principal
+		service   string
+		send, ask bool
+	}{
+		{access.Principal{Role: access.Publisher}, "shop", true, false},
+		{access.Principal{Role: access.Publisher, Services: []string{"shop"}}, "shop", true, false},
+		{access.Principal{Role: access.Publisher, Services: []string{"shop"}}, "web", false, false},
+		{access.Principal{Role: access.Analyst}, "shop", false, true},
+		{access.Principal{Role: access.Officer, Services: []string{"web"}}, "shop", false, false},
+		{access.Principal{Role: access.Operator, Services: []string{"web"}}, "web", false, true},
+		{access.Principal{}, "shop", false, false},
+	} {
+		if c.p.MaySend(c.service) != c.send || c.p.MayAsk(c.service) != c.ask {
+			t.Errorf("%v about %s: send %v, ask %v", c.p, c.service, c.p.MaySend(c.service), c.p.MayAsk(c.service))
+		}
+	}
+}
+
+func BenchmarkIdentify(b *testing.B) {
+	s := open(b, filepath.Join(b.TempDir(), "credentials.json"))
+	text := create(b, s, analyst, access.Options{}).Reveal()
+	for b.Loop() {
+		if _, err := s.Identify(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

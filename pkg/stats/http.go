@@ -1,0 +1,212 @@
+package stats
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/lethe-pipeline/lethe/pkg/access"
+	"github.com/lethe-pipeline/lethe/pkg/event"
+	"github.com/lethe-pipeline/lethe/pkg/fault"
+)
+
+// askers may ask.
+var askers = []access.Role{access.Analyst, access.Officer, access.Operator}
+
+// Routes puts the statistics on a mux, behind the gate:
+//
+//	GET /v1/stats            the metrics there are
+//	GET /v1/stats/{metric}   ?by=day,status&from=…&to=…&filter.status=200&format=json|csv|table
+//
+// from and to are RFC 3339 or YYYY-MM-DD (the start of that day in UTC), from
+// ≤ t < to. by and filters may be repeated; a filter's values are alternatives.
+// Without format, Accept chooses between application/json, text/csv and
+// text/plain.
+func (s *Stats) Routes(mux *http.ServeMux) {
+	s.cfg.Gate.Handle(mux, "GET /v1/stats", askers, s.serveList)
+	s.cfg.Gate.Handle(mux, "GET /v1/stats/{metric}", askers, s.serveAnswer)
+}
+
+// Listed describes a metric to those who may ask for it.
+type Listed struct {
+	Name        string            `json:"name"`
+	Title       string            `json:"title"`
+	Description string            `json:"description"`
+	Value       string            `json:"value"` // count, distinct or current
+	K           int               `json:"k"`     // 0 when public
+	Public      bool              `json:"public"`
+	Dimensions  []ListedDimension `json:"dimensions"`
+}
+
+// ListedDimension describes a dimension.
+type ListedDimension struct {
+	Name        string `json:"name"`
+	Type        string `json:"type"` // hour, day, week, month, or the type of a column
+	Description string `json:"description,omitempty"`
+}
+
+// List describes every metric, by name.
+func (s *Stats) List() []Listed {
+	out := []Listed{}
+	for _, m := range s.metrics {
+		l := Listed{
+			Name: m.Name, Title: m.Title, Description: m.Description, Value: string(m.Value),
+			Public: m.Public, Dimensions: []ListedDimension{},
+		}
+		if !m.Public {
+			l.K = m.K
+		}
+		for _, d := range m.Dimensions {
+			ld := ListedDimension{Name: d.Name, Type: d.Bucket}
+			if c, ok := m.Table.Column(d.Column); ok {
+				ld.Type, ld.Description = c.Kind.String(), c.Description
+			} else if d.Bucket == "" {
+				ld.Type, ld.Description = event.String.String(), "The service that sent the events."
+			}
+			l.Dimensions = append(l.Dimensions, ld)
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+func (s *Stats) serveList(w http.ResponseWriter, r *http.Request, _ access.Principal) {
+	if len(r.URL.Query()) > 0 {
+		fault.WriteProblem(w, fault.Invalid.Errorf("the list of metrics takes no parameters"))
+		return
+	}
+	s.writeJSON(w, map[string]any{"metrics": s.List()})
+}
+
+func (s *Stats) serveAnswer(w http.ResponseWriter, r *http.Request, who access.Principal) {
+	start := s.cfg.Now()
+	q, format, err := parseQuestion(r)
+	if err == nil {
+		var a Answer
+		if a, err = s.Ask(r.Context(), who, q); err == nil {
+			s.cfg.Log.DebugContext(r.Context(), "question answered", "metric", a.Metric, "by", a.By, "rows", len(a.Rows),
+				"hidden", a.HiddenRows, "elapsed", s.cfg.Now().Sub(start), "principal", who)
+			s.write(w, a, format)
+			return
+		}
+	}
+	if k := fault.KindOf(err); (k == "" || k == fault.Corrupt) && !errors.Is(err, r.Context().Err()) {
+		s.cfg.Log.ErrorContext(r.Context(), "question failed", "err", err)
+	}
+	fault.WriteProblem(w, err)
+}
+
+func (s *Stats) write(w http.ResponseWriter, a Answer, format string) {
+	if format == formatJSON {
+		s.writeJSON(w, a)
+		return
+	}
+	var b bytes.Buffer
+	render, kind := a.CSV, "text/csv; charset=utf-8; header=present"
+	if format == formatTable {
+		render, kind = a.Table, "text/plain; charset=utf-8"
+	}
+	if err := render(&b); err != nil { // a buffer takes everything
+		fault.WriteProblem(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(b.Bytes())
+}
+
+func (s *Stats) writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// The forms of an answer.
+const (
+	formatJSON  = "json"
+	formatCSV   = "csv"
+	formatTable = "table"
+)
+
+// parseQuestion reads a question out of a URL. Parameters that mean nothing
+// are refused: a filter that was misspelled and dropped would answer another
+// question than was asked.
+func parseQuestion(r *http.Request) (q Question, format string, err error) {
+	q = Question{Metric: r.PathValue("metric"), Filters: map[string][]string{}}
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return q, "", fault.Invalid.Errorf("the query of the address is not readable")
+	}
+	for _, name := range sortedNames(values) {
+		v := values[name]
+		dim, isFilter := strings.CutPrefix(name, "filter.")
+		switch {
+		case isFilter:
+			q.Filters[dim] = v
+		case name == "by":
+			for _, list := range v {
+				if list != "" {
+					q.By = append(q.By, strings.Split(list, ",")...)
+				}
+			}
+		case len(v) > 1:
+			err = fault.Invalid.Errorf("a parameter other than by and filter is given twice")
+		case name == "from":
+			q.From, err = parseTime(name, v[0])
+		case name == "to":
+			q.To, err = parseTime(name, v[0])
+		case name == "format":
+			if format = v[0]; format != formatJSON && format != formatCSV && format != formatTable {
+				err = fault.Invalid.Errorf("format must be json, csv or table")
+			}
+		case event.CheckSymbol(name):
+			err = fault.Invalid.Errorf("there is no parameter %s; use by, from, to, format and filter.<dimension>", name)
+		default:
+			err = fault.Invalid.Errorf("there is no such parameter; use by, from, to, format and filter.<dimension>")
+		}
+		if err != nil {
+			return q, "", err
+		}
+	}
+	if format == "" {
+		format = accepted(r.Header.Values("Accept"))
+	}
+	return q, format, nil
+}
+
+func parseTime(name, s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, fault.Invalid.Errorf("%s must be a time as RFC 3339 writes it, or a day as YYYY-MM-DD", name)
+}
+
+// accepted is the first form that Accept names; JSON when it names none.
+func accepted(headers []string) string {
+	for _, kind := range strings.Split(strings.Join(headers, ","), ",") {
+		kind, _, err := mime.ParseMediaType(strings.TrimSpace(kind))
+		if err != nil {
+			continue
+		}
+		switch kind {
+		case "application/json", "*/*", "application/*":
+			return formatJSON
+		case "text/csv":
+			return formatCSV
+		case "text/plain":
+			return formatTable
+		}
+	}
+	return formatJSON
+}
