@@ -1,0 +1,90 @@
+package catalog
+
+import (
+	"bytes"
+	"embed"
+	"slices"
+	"strings"
+	"text/template"
+)
+
+//go:embed templates/ropa.md.tmpl
+var templates embed.FS
+
+var ropa = template.Must(template.New("ropa.md.tmpl").Funcs(template.FuncMap{
+	"join": func(names []string) string { return strings.Join(names, ", ") },
+	"cell": cell,
+	"or": func(text, otherwise string) string {
+		if text == "" {
+			return otherwise
+		}
+		return text
+	},
+}).ParseFS(templates, "templates/ropa.md.tmpl"))
+
+// cell keeps a text within one cell of a Markdown table.
+func cell(text string) string {
+	return strings.NewReplacer("|", `\|`, "\n", " ").Replace(text)
+}
+
+// notStated stands where a name belongs that no document gives.
+const notStated = "(not stated)"
+
+// ROPA writes the record of processing activities as Markdown: what GDPR Art.
+// 30(1) asks of a controller, and what Art. 30(2) asks of a processor.
+func (c Catalog) ROPA() []byte {
+	parties := Parties{}
+	if c.Parties != nil {
+		parties = *c.Parties
+	}
+	var b bytes.Buffer
+	err := ropa.Execute(&b, record{Catalog: c, Who: parties, Missing: notStated})
+	if err != nil {
+		panic("catalog: the template and the catalog disagree: " + err.Error())
+	}
+	return b.Bytes()
+}
+
+// record is what the template sees.
+type record struct {
+	Catalog
+	Who     Parties
+	Missing string
+}
+
+// EventsOf returns the events of a pipeline, every version.
+func (r record) EventsOf(p Pipeline) []Event {
+	return slices.DeleteFunc(slices.Clone(r.Events), func(e Event) bool { return !slices.Contains(p.Events, e.Name) })
+}
+
+// TablesOf returns the tables of a pipeline.
+func (r record) TablesOf(p Pipeline) []Table {
+	return slices.DeleteFunc(slices.Clone(r.Tables), func(t Table) bool { return t.Pipeline != p.Name })
+}
+
+// MetricsOf returns the metrics over a pipeline's tables.
+func (r record) MetricsOf(p Pipeline) []Metric {
+	return slices.DeleteFunc(slices.Clone(r.Metrics), func(m Metric) bool { return !slices.Contains(p.Tables, m.Table) })
+}
+
+// Rule writes the deletion rule of a class: a period and its starting point.
+func (r record) Rule(name string) string {
+	for _, c := range r.Classes {
+		if c.Name != name {
+			continue
+		}
+		if c.Period == lasting {
+			return "stays; says nothing about a person"
+		}
+		return c.Period + " from " + startingPoint[c.Starts]
+	}
+	return ""
+}
+
+var startingPoint = map[string]string{
+	"event":         "the event",
+	"collection":    "collection",
+	"creation":      "creation",
+	"last_activity": "last activity",
+	"treatment":     "treatment",
+}
