@@ -1,0 +1,6 @@
+package eventlog
+
+var (
+	CommitBatch  = commitBatch
+	CommitSingly = commitSingly
+)

@@ -1,0 +1,101 @@
+package warehouse
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/lethe-pipeline/lethe/pkg/policy"
+)
+
+// The users of the warehouse.
+const (
+	// UserAdmin makes and changes tables: lethe apply.
+	UserAdmin = "admin"
+	// UserLoader inserts rows and recognizes those that are there.
+	UserLoader = "loader"
+	// UserRebuild fills a second set of tables and exchanges it for the first.
+	UserRebuild = "rebuild"
+	// UserRetention drops what has expired and moves Lethe's clock.
+	UserRetention = "retention"
+	// UserAnalyst reads event tables behind the read barrier.
+	UserAnalyst = "analyst"
+	// UserVerify reads everything and changes nothing.
+	UserVerify = "verify"
+)
+
+// A User is who may do what. The zero grants allow nothing.
+type User struct {
+	Name string
+	// Grants are whole statements.
+	Grants []string
+	// Filters hide rows, by "database.table": only rows that meet the
+	// condition exist for this user. Users without one see every row.
+	Filters map[string]string
+	// Settings hold for every query of the user. It may lower those that
+	// begin with max_, and change no other.
+	Settings map[string]string
+	// ReadOnly is the engine's own level: 2 reads and may set settings.
+	ReadOnly int
+}
+
+// barrier is the condition under which a row may be selected: it has not
+// expired by the wall clock nor by Lethe's, which never goes back.
+const barrier = "expires_at > greatest(now64(3), (SELECT max(at) FROM " + DefaultDatabase + "." + clockTable + "))"
+
+// maxQuerySeconds bounds one question of an analyst.
+const maxQuerySeconds = 60
+
+// Users derives the users from the policy: each with the least it needs, and
+// the analyst behind the read barrier on every event table (P4 to P8).
+//
+// The loader sees expired rows, as it must to recognize a late duplicate, but
+// of each row only which event it is.
+func Users(pol *policy.Policy) []User {
+	db := DefaultDatabase
+	clock := db + "." + clockTable
+	loader := User{Name: UserLoader, Grants: []string{"GRANT SELECT ON " + clock}}
+	analyst := User{
+		Name:     UserAnalyst,
+		Grants:   []string{"GRANT SELECT ON " + clock},
+		Filters:  map[string]string{},
+		ReadOnly: 2,
+		Settings: map[string]string{
+			"max_execution_time": fmt.Sprint(maxQuerySeconds),
+			"max_memory_usage":   "1000000000", // bytes
+			"max_result_rows":    "1000000",
+		},
+	}
+	for _, t := range pol.Tables() {
+		name := db + "." + t.Name
+		loader.Grants = append(loader.Grants,
+			"GRANT INSERT ON "+name,
+			"GRANT SELECT("+strings.Join(knownColumns, ", ")+") ON "+name)
+		analyst.Grants = append(analyst.Grants, "GRANT SELECT ON "+name)
+		analyst.Filters[name] = barrier
+	}
+	return []User{
+		{Name: UserAdmin, Grants: []string{
+			"GRANT SELECT, INSERT, CREATE DATABASE, CREATE TABLE, ALTER TABLE ON " + db + ".*",
+			"GRANT TABLE ENGINE ON *",
+			"GRANT SELECT ON system.*",
+		}},
+		loader,
+		{Name: UserRebuild, Grants: []string{
+			// An exchange drops and creates on both sides, as the engine
+			// sees it.
+			"GRANT SELECT, INSERT, CREATE TABLE, DROP TABLE ON " + db + ".*",
+			"GRANT SELECT, INSERT, CREATE DATABASE, CREATE TABLE, DROP DATABASE, DROP TABLE ON " + db + rebuildSuffix + ".*",
+			"GRANT TABLE ENGINE ON *",
+		}},
+		{Name: UserRetention, Grants: []string{
+			"GRANT SELECT, ALTER DELETE ON " + db + ".*", // dropping a partition is ALTER DELETE
+			"GRANT INSERT ON " + clock,
+			"GRANT SELECT ON system.*",
+		}},
+		analyst,
+		{Name: UserVerify, ReadOnly: 2, Grants: []string{
+			"GRANT SELECT ON " + db + ".*",
+			"GRANT SELECT ON system.*",
+		}},
+	}
+}
