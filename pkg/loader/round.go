@@ -1,0 +1,252 @@
+package loader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lethe-pipeline/lethe/pkg/event"
+	"github.com/lethe-pipeline/lethe/pkg/eventlog"
+	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/keyring"
+	"github.com/lethe-pipeline/lethe/pkg/policy"
+	"github.com/lethe-pipeline/lethe/pkg/warehouse"
+)
+
+// A round is a contiguous range of frames, loaded together.
+type round struct {
+	first, last uint64 // last is 0 in a round without frames
+	frames      []frame
+	rows        int
+	bytes       int
+	more        bool // the log had more when the round was closed
+
+	expired, unknown int // frames passed over
+	dropped          int // rows that net 3 recognized
+}
+
+// frame is an open clean frame of a table that the policy has.
+type frame struct {
+	seq     uint64
+	header  event.CleanHeader
+	table   *policy.Table
+	columns []string
+	rows    []event.Row
+}
+
+// gather reads frames until a round is full, or MaxWait has passed since its
+// first frame, or since the call when none came.
+func (l *Loader) gather(ctx context.Context) (*round, error) {
+	r := &round{}
+	deadline := time.Now().Add(l.cfg.MaxWait)
+	if err := l.readClock(ctx); err != nil {
+		return r, err
+	}
+	for r.rows < l.cfg.MaxRows && r.bytes < maxRoundBytes {
+		if len(l.waiting) == 0 {
+			wait := time.Until(deadline)
+			if wait <= 0 || ctx.Err() != nil {
+				break
+			}
+			if err := l.fetch(ctx, wait); err != nil {
+				return r, err
+			}
+			continue
+		}
+		msg := l.waiting[0]
+		l.waiting = l.waiting[1:]
+		if msg.Seq <= l.gathered || msg.Seq <= l.last {
+			l.gathered = max(l.gathered, msg.Seq)
+			continue // delivered again
+		}
+		if r.last == 0 {
+			r.first = msg.Seq
+			deadline = time.Now().Add(l.cfg.MaxWait)
+		}
+		if err := l.take(ctx, r, msg); err != nil {
+			return r, err
+		}
+		l.gathered, r.last = msg.Seq, msg.Seq
+		r.more = msg.Pending > 0 || len(l.waiting) > 0
+	}
+	return r, nil
+}
+
+// fetch asks the log for frames.
+func (l *Loader) fetch(ctx context.Context, wait time.Duration) error {
+	return l.retry(ctx, "reading the clean log", func(ctx context.Context) error {
+		msgs, err := l.cfg.Clean.Fetch(ctx, fetchFrames, fetchBytes, wait)
+		if errors.Is(err, fault.Unavailable) && ctx.Err() == nil {
+			// What was under way is lost; have it delivered again.
+			return errors.Join(err, l.cfg.Clean.Restart(ctx))
+		}
+		if len(msgs) > 0 {
+			l.counts.behind(msgs[len(msgs)-1].Pending)
+		}
+		l.waiting = msgs
+		return err
+	})
+}
+
+// take opens a frame and adds it to a round.
+func (l *Loader) take(ctx context.Context, r *round, msg eventlog.Received) error {
+	r.bytes += len(msg.Data)
+	header, sealed, err := event.Unpack(msg.Data)
+	if err != nil {
+		return fmt.Errorf("reading clean frame %d: %w", msg.Seq, err)
+	}
+	f := frame{seq: msg.Seq}
+	if err := event.ParseHeader(header, &f.header); err != nil {
+		return fmt.Errorf("reading clean frame %d: %w", msg.Seq, err)
+	}
+	if _, err := event.ParseDay(string(f.header.Day)); err != nil {
+		return fault.Corrupt.Errorf("reading clean frame %d: its expiry day is not readable", msg.Seq)
+	}
+	if !f.header.Day.End().Add(Grace).After(l.clock) {
+		r.expired++
+		return nil
+	}
+	var ok bool
+	if f.table, ok = l.cfg.Policy.Table(f.header.Table); !ok {
+		r.unknown++
+		if !l.unknown[f.header.Table] {
+			l.unknown[f.header.Table] = true
+			l.cfg.Log.Warn("frames passed over", "table", f.header.Table, "reason", "the policy has no such table")
+		}
+		return nil
+	}
+	var body []byte
+	err = l.retry(ctx, "opening a clean frame", func(ctx context.Context) error {
+		var err error
+		body, err = l.cfg.Keys.OpenClean(ctx, f.header.Tenant, f.header.Class, string(f.header.Day), header, sealed)
+		return err
+	})
+	switch {
+	case errors.Is(err, keyring.ErrDestroyed):
+		r.expired++
+		return nil
+	case err != nil:
+		return fmt.Errorf("reading clean frame %d: %w", msg.Seq, err)
+	}
+	if f.columns, f.rows, err = event.ParseCleanBody(body); err != nil {
+		return fmt.Errorf("reading clean frame %d: %w", msg.Seq, err)
+	}
+	from, to := f.header.Day.Start(), f.header.Day.End()
+	for i := range f.rows {
+		// A row in another day's partition would outlive its promise.
+		if at := f.rows[i].ExpiresAt; at.Before(from) || !at.Before(to) {
+			return fault.Corrupt.Errorf("reading clean frame %d: a row expires on another day than the frame", msg.Seq)
+		}
+	}
+	r.rows += len(f.rows)
+	r.frames = append(r.frames, f)
+	return nil
+}
+
+// readClock learns what time it is for retention: the later of the wall clock
+// and Lethe's. Lethe's is asked again after a second.
+func (l *Loader) readClock(ctx context.Context) error {
+	now := l.cfg.Now()
+	if time.Since(l.clockRead) >= time.Second {
+		err := l.retry(ctx, "reading Lethe's clock", func(ctx context.Context) error {
+			at, err := l.cfg.Warehouse.Clock(ctx)
+			l.clock = at
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		l.clockRead = time.Now()
+	}
+	if now.After(l.clock) {
+		l.clock = now
+	}
+	return nil
+}
+
+type partition struct {
+	table string
+	day   event.Day
+}
+
+// load puts the rows of a round into the warehouse. (L2) It returns when all
+// are there, or with the failure that does not pass.
+func (l *Loader) load(ctx context.Context, into target, r *round) error {
+	err := l.retry(ctx, "looking for events that came before", func(ctx context.Context) error {
+		dropped, err := into.seen.drop(ctx, r.frames)
+		r.dropped += dropped
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	batches := l.partition(r)
+	inserts, ctx := errgroup.WithContext(ctx)
+	inserts.SetLimit(2) // the engine has better uses for more
+	for _, b := range batches {
+		id := token(r.first, r.last, into.epoch, b.Table().Name, b.Day())
+		inserts.Go(func() error {
+			return l.retry(ctx, "inserting", func(ctx context.Context) error { return into.store.Insert(ctx, b, id) })
+		})
+	}
+	if err := inserts.Wait(); err != nil {
+		return err
+	}
+	for _, b := range batches {
+		l.giveBack(b)
+	}
+	return nil
+}
+
+// partition sorts the rows of a round by table and expiry day.
+func (l *Loader) partition(r *round) []*warehouse.Batch {
+	by := map[partition]*warehouse.Batch{}
+	for i := range r.frames {
+		f := &r.frames[i]
+		if len(f.rows) == 0 {
+			continue
+		}
+		p := partition{f.table.Name, f.header.Day}
+		b := by[p]
+		if b == nil {
+			b = l.batch(f.table, p.day)
+			by[p] = b
+		}
+		b.Append(warehouse.Source{
+			Tenant: f.header.Tenant, Service: f.header.Service, Seq: f.seq, Columns: f.columns,
+		}, f.rows)
+	}
+	return slices.SortedFunc(maps.Values(by), func(a, b *warehouse.Batch) int {
+		if c := strings.Compare(a.Table().Name, b.Table().Name); c != 0 {
+			return c
+		}
+		return strings.Compare(string(a.Day()), string(b.Day()))
+	})
+}
+
+// batch takes an empty batch. Only one round is loaded at a time, so spare
+// needs no lock.
+func (l *Loader) batch(t *policy.Table, day event.Day) *warehouse.Batch {
+	if free := l.spare[t.Name]; len(free) > 0 {
+		b := free[len(free)-1]
+		l.spare[t.Name] = free[:len(free)-1]
+		b.Reset(day)
+		return b
+	}
+	return warehouse.NewBatch(t, day)
+}
+
+// giveBack keeps a few batches per table for their memory.
+func (l *Loader) giveBack(b *warehouse.Batch) {
+	name := b.Table().Name
+	if len(l.spare[name]) < 4 {
+		b.Reset("") // lets go of the frames its texts point into
+		l.spare[name] = append(l.spare[name], b)
+	}
+}
