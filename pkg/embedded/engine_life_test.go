@@ -40,6 +40,70 @@ func TestTwoEnginesDoNotDisturbEachOther(t *testing.T) {
 	}
 }
 
+// The text of a statement may reach the log, and may look like a death there.
+func TestEngineIsKilledForSilenceAndNotForALineInItsLog(t *testing.T) {
+	e := lethetest.Engine(t, admin)
+	if e.Mute(t.Context()) {
+		t.Error("an engine that answers is taken for dead")
+	}
+	pid := e.PID()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if !e.Mute(t.Context()) {
+		t.Error("an engine that does not answer is taken for alive")
+	}
+	// It is dying: it says so, and is silent.
+	log, err := os.OpenFile(e.LogPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if _, err := log.WriteString("2026.11.21 23:03:16.086464 [ 1 ] {} <Fatal> ClientBase: so long\n"); err != nil {
+		t.Fatal(err)
+	}
+	restarted(t, e, pid)
+	do(t, e, "SELECT 1")
+}
+
+func TestLogIsReadLineByLineAndFromItsBeginningWhenItIsRotated(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "server.log")
+	saidFatal := embedded.SaidFatal(path)
+	const fatal = "2026.11.21 23:03:16.086464 [ 32026 ] {a-b} <Fatal> ClientBase: Terminate called\n"
+	if saidFatal() {
+		t.Error("a log that is not there said something")
+	}
+	for _, step := range []struct {
+		name, text string
+		anew, want bool
+	}{
+		{"an error", "2026.11.21 23:03:16.086464 [ 1 ] {} <Error> executeQuery: <Fatal>\n", false, false},
+		{"half a line", fatal[:40], false, false},
+		{"the other half", fatal[40:], false, true},
+		{"nothing", "", false, false},
+		{"rotated", fatal, true, true},
+		{"rotated and quiet", "a\n", true, false},
+	} {
+		flags := os.O_CREATE | os.O_APPEND | os.O_WRONLY
+		if step.anew {
+			flags |= os.O_TRUNC
+		}
+		f, err := os.OpenFile(path, flags, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString(step.text); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := saidFatal(); got != step.want {
+			t.Errorf("%s: fatal = %t, want %t", step.name, got, step.want)
+		}
+	}
+}
+
 func TestServerThatAnswersInThePlaceOfOursIsFoundOut(t *testing.T) {
 	e := lethetest.NewEngine(t, t.TempDir(), admin)
 	for answer, ours := range map[string]bool{
@@ -59,6 +123,7 @@ func TestServerThatAnswersInThePlaceOfOursIsFoundOut(t *testing.T) {
 	}
 }
 
+// Somebody may take the port of an engine that died. Another must be found.
 func TestPortTakenWhileTheEngineIsDownIsNotMistakenForIt(t *testing.T) {
 	e := lethetest.Engine(t, admin)
 	addr, pid := e.HTTPAddr(), e.PID()
@@ -119,6 +184,8 @@ func TestLibraryThatIsNoneIsAnErrorAtOnce(t *testing.T) {
 	}
 }
 
+// The parent dies of SIGKILL and can do nothing; its engine must go all the
+// same, and the directory be free for the next.
 func TestDeathOfTheParentEndsTheEngine(t *testing.T) {
 	dir := t.TempDir()
 	lethetest.NewEngine(t, dir) // skips where there is no library
@@ -156,6 +223,7 @@ func TestDeathOfTheParentEndsTheEngine(t *testing.T) {
 	}
 }
 
+// running says whether pid is more than a dead process nobody waited for.
 func running(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -165,6 +233,8 @@ func running(pid int) bool {
 	return !strings.HasPrefix(after, "Z")
 }
 
+// parentOfEngine starts an engine, says which process it is, and waits for
+// its own death.
 func parentOfEngine() int {
 	probe, prober := embedded.NewProbe()
 	e, err := embedded.NewEngine(embedded.EngineConfig{

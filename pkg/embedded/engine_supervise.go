@@ -24,6 +24,8 @@ const (
 	// engineLookEvery is how often the log of the engine is looked at for
 	// news of its death.
 	engineLookEvery = 100 * time.Millisecond
+	// engineAnswer is how soon an engine answers that is suspected of dying.
+	engineAnswer = 250 * time.Millisecond
 
 	// A crash is followed by a start at once, and the next by longer and longer
 	// pauses, until an engine lives for engineSettled.
@@ -60,7 +62,10 @@ func (e *Engine) Run(ctx context.Context, ready func()) error {
 		c, err := e.start(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil // start left nothing behind
+			if err == nil {
+				e.stopChild(c)
+			}
+			return nil
 		case err != nil && !started && (errors.Is(err, errUnusable) || time.Now().After(giveUp)):
 			return fmt.Errorf("starting the engine: %w", err)
 		case err != nil && started:
@@ -71,10 +76,8 @@ func (e *Engine) Run(ctx context.Context, ready func()) error {
 				started = true
 				ready()
 			}
-			if done := e.attend(ctx, c); done {
-				return nil
-			}
-			if time.Since(c.began) >= engineSettled {
+			crashed := e.attend(ctx, c)
+			if !crashed || time.Since(c.began) >= engineSettled {
 				pause = 0
 			}
 		}
@@ -85,13 +88,14 @@ func (e *Engine) Run(ctx context.Context, ready func()) error {
 	}
 }
 
-// attend watches over a child that is ready until it ends. It reports whether
-// ctx has ended.
-func (e *Engine) attend(ctx context.Context, c *child) (done bool) {
+// attend watches over a child that is ready until it ends, and ends it in
+// order when ctx ends or its users are replaced.
+func (e *Engine) attend(ctx context.Context, c *child) (crashed bool) {
 	log := e.cfg.Log.With("pid", c.cmd.Process.Pid)
 	log.Info("engine ready", "elapsed", time.Since(c.began))
 	tick := time.NewTicker(engineLookEvery)
 	defer tick.Stop()
+	suspicion := 0 // for how many ticks more the child must prove that it lives
 	for {
 		if e.outdated(c) {
 			e.stopChild(c)
@@ -102,26 +106,43 @@ func (e *Engine) attend(ctx context.Context, c *child) (done bool) {
 		case <-c.ended:
 			e.setChild(nil)
 			log.Error("engine crashed", "err", c.err, "lived", time.Since(c.began), "details", e.logPath())
-			return false
+			return true
 		case <-e.reload:
 		case <-ctx.Done():
 			e.stopChild(c)
 			log.Info("engine stopped")
-			return true
+			return false
 		case <-tick.C:
-			if c.doomed(e.logPath()) {
-				// It would sit for three seconds, answering nobody, before it
-				// aborts. It has said what it has to say.
-				e.setChild(nil)
-				c.kill()
+			if c.saidFatal(e.logPath()) {
+				suspicion = 20
+			}
+			if suspicion > 0 {
+				suspicion--
+				if e.mute(ctx) {
+					// It would sit for three seconds, answering nobody, before
+					// it aborts. It has said what it has to say.
+					e.setChild(nil)
+					c.kill()
+				}
 			}
 		}
 	}
 }
 
-// doomed says whether the child has reported, since it was last asked, that it
-// is about to end.
-func (c *child) doomed(log string) bool {
+// mute says whether the engine does not answer at once. What stands in the log
+// is not enough to kill it for: the text of a statement can look like it.
+func (e *Engine) mute(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, engineAnswer)
+	defer cancel()
+	e.mu.Lock()
+	p := e.ports
+	e.mu.Unlock()
+	return e.identify(ctx, p) != nil
+}
+
+// saidFatal says whether the log has grown, since it was last looked at, by a
+// line that says that the engine is about to end.
+func (c *child) saidFatal(log string) bool {
 	f, err := os.Open(log)
 	if err != nil {
 		return false // there is nothing in it yet
@@ -134,12 +155,16 @@ func (c *child) doomed(log string) bool {
 	if info.Size() < c.read {
 		c.read = 0 // the log was rotated
 	}
-	text, err := io.ReadAll(io.NewSectionReader(f, c.read, 1<<20))
+	const most = 1 << 20
+	text, err := io.ReadAll(io.NewSectionReader(f, c.read, most))
 	if err != nil {
 		return false
 	}
-	// Stop behind the last whole line; the rest is read with its end.
-	text = text[:bytes.LastIndexByte(text, '\n')+1]
+	// Stop behind the last whole line; the rest is read with its end. A line
+	// that fills the buffer is not one we look for.
+	if n := bytes.LastIndexByte(text, '\n') + 1; n > 0 || len(text) < most {
+		text = text[:n]
+	}
 	c.read += int64(len(text))
 	return fatalLine.Match(text)
 }
@@ -153,7 +178,7 @@ type child struct {
 	stdin io.Closer
 	began time.Time
 	users int   // the version of the users it works by
-	read  int64 // how much of the log doomed has seen
+	read  int64 // how much of the log saidFatal has seen
 	ended chan struct{}
 	err   error // how it ended; set before ended is closed
 }

@@ -253,7 +253,6 @@ func TestDirectoryMayHaveAnyNameAndBeALink(t *testing.T) {
 	}
 }
 
-// Somebody may take the port of an engine that died. Another must be found.
 func TestSetUsersTakesEffectWithoutACrash(t *testing.T) {
 	var log safeBuffer
 	probe, prober := embedded.NewProbe()
@@ -290,9 +289,3 @@ func TestSetUsersTakesEffectWithoutACrash(t *testing.T) {
 		t.Errorf("an orderly restart was reported as a crash:\n%s", log.String())
 	}
 }
-
-// The parent dies of SIGKILL and can do nothing; its engine must go all the
-// same, and the directory be free for the next.
-// running says whether pid is more than a dead process nobody waited for.
-// parentOfEngine starts an engine, says which process it is, and waits for
-// its own death.

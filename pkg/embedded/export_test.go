@@ -40,3 +40,15 @@ func SetFirstStart(d time.Duration) (restore func()) {
 func (e *Engine) Identify(ctx context.Context, port int) error {
 	return e.identify(ctx, ports{http: port})
 }
+
+// LogPath is where the engine writes its log.
+func (e *Engine) LogPath() string { return e.logPath() }
+
+// Mute says whether the engine does not answer.
+func (e *Engine) Mute(ctx context.Context) bool { return e.mute(ctx) }
+
+// SaidFatal returns a reader of a log that says whether it said so since.
+func SaidFatal(path string) func() bool {
+	var c child
+	return func() bool { return c.saidFatal(path) }
+}

@@ -49,6 +49,7 @@ func TestUnsafeConfigurationIsRefused(t *testing.T) {
 	}
 }
 
+// safeBuffer is a bytes.Buffer that several goroutines may write to.
 type safeBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -66,6 +67,7 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
+// P1: what a client sends by mistake is in no log.
 func TestLogNamesNoClientAndNothingItSent(t *testing.T) {
 	var log safeBuffer
 	n, err := embedded.NewNATS(embedded.NATSConfig{
@@ -124,6 +126,8 @@ func TestStoreThatCannotBeWrittenEndsTheServer(t *testing.T) {
 	}
 }
 
+// natsOnFullDisk fills a store whose files may not grow over 4 MiB, which to
+// the server is a disk without space, and succeeds when Run ends with an error.
 func natsOnFullDisk() int {
 	fail := func(what string, err error) int {
 		fmt.Fprintln(os.Stderr, what, err)

@@ -282,9 +282,3 @@ func TestPortThatIsTakenIsAnError(t *testing.T) {
 		t.Error("Run = nil, want an error")
 	}
 }
-
-// safeBuffer is a bytes.Buffer that several goroutines may write to.
-// P1: what a client sends by mistake is in no log.
-// natsOnFullDisk fills a store whose files may not grow over 4 MiB, which to
-// the server is a disk without space, and reports whether Run ended with an
-// error while another stream, on which nothing is written, is left alone.

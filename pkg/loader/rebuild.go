@@ -63,7 +63,7 @@ func (b rebuild) live() int64 {
 
 // pollEvery is how often the bucket is asked for a request, and by those who
 // wait for progress.
-const pollEvery = 250 * time.Millisecond
+const pollEvery = 100 * time.Millisecond
 
 // RequestRebuild asks the running loader, in whatever process, to make the
 // warehouse anew from the clean log. While it does, nothing else is loaded; the

@@ -137,6 +137,10 @@ func (s *seen) fresh(ctx context.Context, table string, id *event.ID) (bool, err
 	if err != nil {
 		return false, err
 	}
+	// A suspect may pass in the end, so it counts for the highest too.
+	if bytes.Compare(id[:], d.high[:]) > 0 {
+		d.high = *id
+	}
 	if bytes.Compare(id[:], d.floor[:]) <= 0 {
 		return false, nil
 	}
@@ -146,9 +150,6 @@ func (s *seen) fresh(ctx context.Context, table string, id *event.ID) (bool, err
 	}
 	d.marks[m] = struct{}{}
 	s.all++
-	if bytes.Compare(id[:], d.high[:]) > 0 {
-		d.high = *id
-	}
 	return true, nil
 }
 

@@ -40,6 +40,7 @@ type site struct {
 	admin, rows, staging *warehouse.Warehouse
 	bucket               *eventlog.Bucket
 	frames               *eventlog.Log
+	reading              *nats.Conn // of the loader that ran last
 
 	n     int // events made, for ids
 	model map[string]uint64
@@ -144,7 +145,12 @@ func (s *site) must(err error) {
 // config is that of a loader over the stores as they are.
 func (s *site) config() loader.Config {
 	s.t.Helper()
-	reader, err := eventlog.OpenReader(s.t.Context(), s.connect("loader"), eventlog.ReaderConfig{
+	// A process has one reader, and its end closes the connection.
+	if s.reading != nil {
+		s.reading.Close()
+	}
+	s.reading = s.connect("loader")
+	reader, err := eventlog.OpenReader(s.t.Context(), s.reading, eventlog.ReaderConfig{
 		Stream: eventlog.CleanStream, Durable: eventlog.CleanConsumer, Log: lethetest.Logger(s.t),
 	})
 	s.must(err)
@@ -175,10 +181,22 @@ func (s *site) events(n int, at time.Time, named bool) []ev {
 	return out
 }
 
-func ids(evs []ev) []event.ID {
-	var out []event.ID
+func (s *site) table(name string) *policy.Table {
+	s.t.Helper()
+	table, ok := s.pol.Table(name)
+	if !ok {
+		s.t.Fatalf("the test policy has no table %s", name)
+	}
+	return table
+}
+
+func rowsOf(s *site, evs ...ev) []event.Row {
+	var out []event.Row
 	for _, e := range evs {
-		out = append(out, e.id)
+		out = append(out, event.Row{
+			Table: e.table, ID: e.id, OccurredAt: e.at, ExpiresAt: s.table(e.table).Class.ExpiresAt(e.at), Identified: e.named,
+			Values: []event.Value{event.IntValue(e.status), event.StringValue("GET")},
+		})
 	}
 	return out
 }
@@ -196,20 +214,16 @@ func (s *site) publish(raw uint64, evs ...ev) (seqs []uint64) {
 	of := map[part][]ev{}
 	var order []part
 	for _, e := range evs {
-		table, _ := s.pol.Table(e.table)
-		expires := table.Class.ExpiresAt(e.at)
-		p := part{e.table, event.DayOf(expires)}
+		row := rowsOf(s, e)[0]
+		p := part{e.table, event.DayOf(row.ExpiresAt)}
 		if by[p] == nil {
 			order = append(order, p)
 		}
-		by[p] = append(by[p], event.NewClean(event.Row{
-			Table: e.table, ID: e.id, OccurredAt: e.at, ExpiresAt: expires, Identified: e.named,
-			Values: []event.Value{event.IntValue(e.status), event.StringValue("GET")},
-		}))
+		by[p] = append(by[p], event.NewClean(row))
 		of[p] = append(of[p], e)
 	}
 	for _, p := range order {
-		table, _ := s.pol.Table(p.table)
+		table := s.table(p.table)
 		h := event.CleanHeader{
 			Tenant: "acme", Service: "shop", Table: p.table, Class: table.Class.Name, Day: p.day,
 			Event: table.Event, Version: 1, Policy: s.pol.Digest(), Count: len(by[p]), RawSeq: raw,

@@ -89,8 +89,8 @@ func publicHost(host string) string {
 	return strings.Join(labels, ".")
 }
 
-// topLevel says whether a label can stand at the top of the DNS: letters, or an
-// A-label. "localhost" and "internal" names have one label or are no matter.
+// topLevel says whether a label can stand at the top of the DNS: two letters or
+// more, or an A-label.
 func topLevel(label string) bool {
 	if strings.HasPrefix(label, "xn--") {
 		return true

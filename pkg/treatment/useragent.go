@@ -90,7 +90,7 @@ func looksLikeBot(agent string) bool {
 	return strings.HasSuffix(agent, "bot")
 }
 
-// families remembers the agents of one call of Apply. It lives no longer: a
+// families remembers the agents of one call of Apply and ends with it: a longer
 // memory of raw values would be a store of personal data.
 type families map[string]string
 

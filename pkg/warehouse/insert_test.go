@@ -3,7 +3,6 @@ package warehouse_test
 import (
 	"fmt"
 	"math"
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -129,11 +128,11 @@ func loader2(t *testing.T, s *site) *warehouse.Warehouse {
 // kill ends the engine's process at once. Its supervisor starts another.
 func kill(t *testing.T, s *site) {
 	t.Helper()
-	p, err := os.FindProcess(s.engine.PID())
-	if err != nil {
-		t.Fatal(err)
+	pid := s.engine.PID()
+	if pid <= 0 {
+		t.Fatal("there is no engine to kill")
 	}
-	if err := p.Signal(syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -192,7 +192,7 @@ func TestExchangeHappensOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := one[uint64](t, admin, "SELECT count() FROM system.databases WHERE name = 'lethe_rebuild'"); n != 0 {
+	if n := one[uint64](t, rebuild, "SELECT count() FROM system.databases WHERE name = 'lethe_rebuild'"); n != 0 {
 		t.Error("what was exchanged is still there")
 	}
 	if n := count(t, admin, "visit"); n != 2 {

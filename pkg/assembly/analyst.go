@@ -1,0 +1,32 @@
+package assembly
+
+import (
+	"context"
+	"time"
+
+	"github.com/lethe-pipeline/lethe/pkg/process"
+	"github.com/lethe-pipeline/lethe/pkg/stats"
+	"github.com/lethe-pipeline/lethe/pkg/warehouse"
+)
+
+// Analyst answers questions about groups. It reads event tables behind the
+// read barrier; it holds no key and touches neither log.
+var Analyst = Part{"analyst", func(ctx context.Context, site *Site) (process.Service, error) {
+	w, err := site.Warehouse(ctx, warehouse.UserAnalyst)
+	if err != nil {
+		return nil, err
+	}
+	s, err := stats.New(stats.Config{
+		Policy:    site.Policy,
+		Warehouse: w,
+		Gate:      site.gate,
+		Log:       site.Log.With("service", "analyst"),
+		Metrics:   site.Registry,
+		Now:       time.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Routes(site.mux)
+	return idle, nil
+}}

@@ -1,0 +1,175 @@
+package assembly
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/lethe-pipeline/lethe/pkg/access"
+	"github.com/lethe-pipeline/lethe/pkg/config"
+	"github.com/lethe-pipeline/lethe/pkg/embedded"
+	"github.com/lethe-pipeline/lethe/pkg/eventlog"
+	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/process"
+	"github.com/lethe-pipeline/lethe/pkg/warehouse"
+)
+
+// NATS is the embedded log. With nats.url set it is nothing at all.
+var NATS = Part{"nats", func(_ context.Context, site *Site) (process.Service, error) {
+	if site.Config.NATS.URL != "" {
+		return idle, nil
+	}
+	c := embedded.NATSConfig{
+		Dir:    filepath.Join(site.Config.Data, "nats"),
+		Listen: site.Config.NATS.Listen,
+		Log:    site.Log.With("service", "nats"),
+	}
+	for _, u := range eventlog.Users() {
+		c.Users = append(c.Users, natsUser(u, site.secret(u.Name)))
+	}
+	if site.Config.NATS.PublisherPassword != "" {
+		c.Users = append(c.Users, natsUser(eventlog.Publisher("publisher", DefaultTenant, nil), site.Config.NATS.PublisherPassword))
+	}
+	n, err := embedded.NewNATS(c)
+	if err != nil {
+		return nil, err
+	}
+	site.mu.Lock()
+	site.nats = n
+	site.mu.Unlock()
+	return n, nil
+}}
+
+func natsUser(u eventlog.User, password string) embedded.NATSUser {
+	return embedded.NATSUser{
+		Name: u.Name, Password: password,
+		Publish: u.Publish, Subscribe: u.Subscribe, AllowResponses: u.AllowResponses,
+	}
+}
+
+// ClickHouse is the embedded engine. With clickhouse.addr set it is nothing at
+// all.
+var ClickHouse = Part{"clickhouse", func(_ context.Context, site *Site) (process.Service, error) {
+	if site.Config.ClickHouse.Addr != "" {
+		return idle, nil
+	}
+	probe, prober := embedded.NewProbe()
+	users := []embedded.EngineUser{prober}
+	for _, u := range warehouse.Users(site.Policy) {
+		users = append(users, embedded.EngineUser{
+			Name: u.Name, Password: site.secret(engineUser(u.Name)),
+			Grants: u.Grants, Filters: u.Filters, Settings: u.Settings, ReadOnly: u.ReadOnly,
+		})
+	}
+	e, err := embedded.NewEngine(embedded.EngineConfig{
+		Dir:         filepath.Join(site.Config.Data, "clickhouse"),
+		Library:     site.Config.ClickHouse.Library,
+		UsersXML:    embedded.UsersXML(users),
+		Probe:       probe,
+		MemoryLimit: site.Config.ClickHouse.Memory,
+		Log:         site.Log.With("service", "clickhouse"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	site.mu.Lock()
+	site.engine = e
+	site.mu.Unlock()
+	return e, nil
+}}
+
+// idle is the service of a store that runs elsewhere.
+var idle = process.Func(func(ctx context.Context, ready func()) error {
+	ready()
+	<-ctx.Done()
+	return nil
+})
+
+// Policy makes the stores as the policy says, and the first credentials, each
+// time a Lethe of its own starts.
+var Policy = Part{"policy", func(ctx context.Context, site *Site) (process.Service, error) {
+	if err := site.apply(ctx); err != nil {
+		return nil, err
+	}
+	if err := site.firstCredentials(ctx); err != nil {
+		return nil, err
+	}
+	return idle, nil
+}}
+
+// Apply makes streams, consumers and tables on external servers as the policy
+// says, with the operator's credentials.
+func Apply(ctx context.Context, c config.Config, log *slog.Logger) error {
+	site, err := NewSite(c, log)
+	if err != nil {
+		return err
+	}
+	defer site.close()
+	return site.apply(ctx)
+}
+
+func (s *Site) apply(ctx context.Context) error {
+	nc, err := s.Connection("operator")
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	if err := eventlog.Apply(ctx, js, s.streams()); err != nil {
+		return err
+	}
+	w, err := s.Warehouse(ctx, warehouse.UserAdmin)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := warehouse.Apply(ctx, w, s.Policy); err != nil {
+		return err
+	}
+	s.Log.Info("policy applied", "digest", s.Policy.Digest())
+	return nil
+}
+
+func (s *Site) streams() []jetstream.StreamConfig {
+	return eventlog.Streams(s.Policy, eventlog.Limits{Replicas: s.Config.NATS.Replicas})
+}
+
+// DefaultTenant is the tenant of a Lethe that serves one vendor.
+const DefaultTenant = "default"
+
+// firstCredentials writes DIR/credentials/ROLE, the credential alone, for each
+// role that has none there.
+func (s *Site) firstCredentials(ctx context.Context) error {
+	dir := filepath.Join(s.Config.Data, "credentials")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, role := range access.Roles() {
+		file := filepath.Join(dir, string(role))
+		if _, err := os.Stat(file); err == nil {
+			continue
+		}
+		if err := writeCredential(ctx, s.store, role, file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeCredential(ctx context.Context, store *access.Store, role access.Role, file string) error {
+	c, err := store.Create(ctx, access.Principal{Role: role, Tenant: DefaultTenant}, access.Options{})
+	if err != nil {
+		return err
+	}
+	temp := file + ".new"
+	if err := os.WriteFile(temp, []byte(c.Reveal()+"\n"), 0o600); err != nil {
+		return fault.Unavailable.Errorf("writing a credential: %w", err)
+	}
+	return os.Rename(temp, file)
+}

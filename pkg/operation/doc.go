@@ -1,0 +1,13 @@
+// Package operation is what an operator and an officer see of a running Lethe
+// and what they may ask of it: how far each stage is, where the live stores
+// differ from the policy, what waits in quarantine, which keys exist, and a
+// rebuild of the warehouse; and the catalog and the record of processing, which
+// follow from the policy.
+//
+// It opens no frame and reads no row. What takes another service's powers, a
+// redrive for example, it passes on to that service.
+//
+// # Concurrency
+//
+// An [Operation] has no state of its own and may be used by many goroutines.
+package operation

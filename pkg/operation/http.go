@@ -1,0 +1,113 @@
+package operation
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/lethe-pipeline/lethe/pkg/access"
+	"github.com/lethe-pipeline/lethe/pkg/catalog"
+	"github.com/lethe-pipeline/lethe/pkg/fault"
+)
+
+// QuarantineList is what waits in quarantine.
+type QuarantineList struct {
+	Items []QuarantineItem `json:"items"`
+}
+
+// QuarantineItem is one frame of events that could not be treated.
+type QuarantineItem struct {
+	Seq     uint64    `json:"seq"`
+	At      time.Time `json:"at"`
+	Tenant  string    `json:"tenant"`
+	Service string    `json:"service"`
+	Event   string    `json:"event"`
+	Reason  string    `json:"reason"` // names a field, never a value
+	Count   int       `json:"count"`  // events
+}
+
+// RedriveAnswer is what became of waiting events.
+type RedriveAnswer struct {
+	Read    int `json:"read"`
+	Stored  int `json:"stored"`
+	Waiting int `json:"waiting"`
+	Expired int `json:"expired"`
+}
+
+// RebuildState is how far the latest rebuild is: requested, loading, swapping,
+// done, failed, or none where there never was one.
+type RebuildState struct {
+	Phase  string `json:"phase"`
+	Loaded uint64 `json:"loaded"` // of Target: sequences of the clean log
+	Target uint64 `json:"target"`
+	Rows   int    `json:"rows"`
+}
+
+// KeyList is the keyring's inventory.
+type KeyList struct {
+	Keys []KeyInfo `json:"keys"`
+}
+
+// KeyInfo describes a key and holds none.
+type KeyInfo struct {
+	Name  string    `json:"name"`
+	State string    `json:"state"` // live, destroyed
+	At    time.Time `json:"at"`    // since when
+}
+
+// Commands that are passed on.
+const (
+	CommandQuarantine = "quarantine"
+	CommandRedrive    = "redrive"
+	CommandRebuild    = "rebuild"
+	CommandKeys       = "keys"
+)
+
+// RebuildRequest asks the loader for a rebuild, or only for how far one is.
+type RebuildRequest struct {
+	Start bool `json:"start"`
+}
+
+// Routes puts the operator's and the officer's routes on mux.
+func (o *Operation) Routes(mux *http.ServeMux) {
+	operators := []access.Role{access.Operator}
+	overseers := []access.Role{access.Operator, access.Officer}
+	all := []access.Role{access.Operator, access.Officer, access.Analyst}
+
+	get(o, mux, "GET /v1/status", overseers, func(ctx context.Context) (Status, error) { return o.Status(ctx) })
+	get(o, mux, "GET /v1/plan", overseers, func(ctx context.Context) (Plan, error) { return o.Plan(ctx) })
+	get(o, mux, "GET /v1/catalog", all, func(context.Context) (catalog.Catalog, error) { return catalog.New(o.c.Policy), nil })
+	get(o, mux, "GET /v1/quarantine", overseers, passed[QuarantineList](o, CommandQuarantine, nil))
+	get(o, mux, "POST /v1/quarantine/redrive", operators, passed[RedriveAnswer](o, CommandRedrive, nil))
+	get(o, mux, "GET /v1/keys", overseers, passed[KeyList](o, CommandKeys, nil))
+	get(o, mux, "GET /v1/rebuild", overseers, passed[RebuildState](o, CommandRebuild, RebuildRequest{}))
+	get(o, mux, "POST /v1/rebuild", operators, passed[RebuildState](o, CommandRebuild, RebuildRequest{Start: true}))
+	o.c.Gate.Handle(mux, "GET /v1/ropa", all, func(w http.ResponseWriter, _ *http.Request, _ access.Principal) {
+		w.Header().Set("Content-Type", "text/markdown; charset=utf-8")
+		_, _ = w.Write(catalog.New(o.c.Policy).ROPA()) // the caller has gone; nobody to tell
+	})
+}
+
+func passed[T any](o *Operation, command string, request any) func(context.Context) (T, error) {
+	return func(ctx context.Context) (answer T, err error) {
+		err = o.ask(ctx, command, request, &answer)
+		return answer, err
+	}
+}
+
+func get[T any](o *Operation, mux *http.ServeMux, pattern string, roles []access.Role, answer func(context.Context) (T, error)) {
+	o.c.Gate.Handle(mux, pattern, roles, func(w http.ResponseWriter, r *http.Request, _ access.Principal) {
+		v, err := answer(r.Context())
+		if err != nil {
+			if k := fault.KindOf(err); k == "" || k == fault.Corrupt || k == fault.Unavailable {
+				o.c.Log.Error("request failed", "route", pattern, "err", err)
+			}
+			fault.WriteProblem(w, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		_ = json.NewEncoder(w).Encode(v) // the caller has gone; nobody to tell
+	})
+}

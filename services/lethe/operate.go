@@ -1,0 +1,179 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lethe-pipeline/lethe/pkg/operation"
+)
+
+func statusCommand(g *globals) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show each stage's lag, rates, duplicates and quarantine",
+	}
+	out := outputFlag(cmd, "table", "json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := g.connect("operator")
+		if err != nil {
+			return err
+		}
+		var s operation.Status
+		if err := c.Do(cmd.Context(), http.MethodGet, "/v1/status", nil, nil, &s); err != nil {
+			return err
+		}
+		if *out == "json" {
+			return printJSON(cmd.OutOrStdout(), s)
+		}
+		w := cmd.OutOrStdout()
+		rows := [][]string{}
+		for _, st := range s.Stages {
+			// A loader counts rows: an event with two deletion rules is two.
+			unit := "events"
+			if st.Stage == "loader" {
+				unit = "rows"
+			}
+			rows = append(rows, []string{st.Stage, fmt.Sprint(st.Lag), number(st.Numbers[unit]),
+				fmt.Sprintf("%.1f", st.Rates[unit]), number(st.Numbers["duplicates"]), number(st.Numbers["quarantined"] + st.Numbers["refused"])})
+		}
+		if err := table(w, []string{"STAGE", "LAG", "DONE", "PER SECOND", "DUPLICATE", "SET ASIDE"}, rows); err != nil {
+			return err
+		}
+		fmt.Fprintln(w)
+		rows = nil
+		for _, l := range s.Logs {
+			rows = append(rows, []string{l.Name, strconv.FormatUint(l.Messages, 10), strconv.FormatUint(l.Bytes, 10), l.Oldest})
+		}
+		if err := table(w, []string{"LOG", "FRAMES", "BYTES", "OLDEST"}, rows); err != nil {
+			return err
+		}
+		fmt.Fprintln(w)
+		rows = nil
+		for _, t := range s.Tables {
+			rows = append(rows, []string{t.Name, strconv.FormatUint(t.Rows, 10), t.Oldest})
+		}
+		return table(w, []string{"TABLE", "ROWS", "EXPIRES FROM"}, rows)
+	}
+	return cmd
+}
+
+func number(f float64) string { return strconv.FormatFloat(f, 'f', 0, 64) }
+
+func quarantineCommand(g *globals) *cobra.Command {
+	cmd := &cobra.Command{Use: "quarantine", Short: "Look at events that could not be treated, and try them again"}
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "List waiting events by reason; reasons hold no values",
+	}
+	out := outputFlag(list, "table", "json")
+	list.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := g.connect("operator")
+		if err != nil {
+			return err
+		}
+		var answer operation.QuarantineList
+		if err := c.Do(cmd.Context(), http.MethodGet, "/v1/quarantine", nil, nil, &answer); err != nil {
+			return err
+		}
+		if *out == "json" {
+			return printJSON(cmd.OutOrStdout(), answer)
+		}
+		rows := [][]string{}
+		for _, i := range answer.Items {
+			rows = append(rows, []string{strconv.FormatUint(i.Seq, 10), i.At.Format(time.RFC3339), i.Tenant, i.Service, i.Event, strconv.Itoa(i.Count), i.Reason})
+		}
+		return table(cmd.OutOrStdout(), []string{"SEQ", "AT", "TENANT", "SERVICE", "EVENT", "EVENTS", "REASON"}, rows)
+	}
+	redrive := &cobra.Command{
+		Use:   "redrive",
+		Short: "Treat waiting events again under the present policy",
+	}
+	rout := outputFlag(redrive, "table", "json")
+	redrive.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := g.connect("operator")
+		if err != nil {
+			return err
+		}
+		var answer operation.RedriveAnswer
+		if err := c.Do(cmd.Context(), http.MethodPost, "/v1/quarantine/redrive", nil, nil, &answer); err != nil {
+			return err
+		}
+		if *rout == "json" {
+			return printJSON(cmd.OutOrStdout(), answer)
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "read     %d\nstored   %d\nwaiting  %d\nexpired  %d\n", answer.Read, answer.Stored, answer.Waiting, answer.Expired)
+		return err
+	}
+	cmd.AddCommand(list, redrive)
+	return cmd
+}
+
+func rebuildCommand(g *globals) *cobra.Command {
+	var wait bool
+	cmd := &cobra.Command{
+		Use:   "rebuild",
+		Short: "Recreate the warehouse from the clean log; answers come from the old one meanwhile",
+	}
+	cmd.Flags().BoolVar(&wait, "wait", true, "wait until it is done")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := g.connect("operator")
+		if err != nil {
+			return err
+		}
+		var state operation.RebuildState
+		if err := c.Do(cmd.Context(), http.MethodPost, "/v1/rebuild", nil, nil, &state); err != nil {
+			return err
+		}
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for wait && state.Phase != "done" && state.Phase != "failed" {
+			select {
+			case <-cmd.Context().Done():
+				return cmd.Context().Err()
+			case <-tick.C:
+			}
+			if err := c.Do(cmd.Context(), http.MethodGet, "/v1/rebuild", nil, nil, &state); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "rebuild %s: %d rows from %d of %d frames\n", state.Phase, state.Rows, state.Loaded, state.Target)
+		if state.Phase == "failed" {
+			return errReported
+		}
+		return nil
+	}
+	return cmd
+}
+
+func keysCommand(g *globals) *cobra.Command {
+	cmd := &cobra.Command{Use: "keys", Short: "Look at the keyring: which keys exist and which are destroyed"}
+	list := &cobra.Command{Use: "list", Short: "List keys; no key is ever shown"}
+	out := outputFlag(list, "table", "json")
+	list.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := g.connect("operator")
+		if err != nil {
+			return err
+		}
+		var answer operation.KeyList
+		if err := c.Do(cmd.Context(), http.MethodGet, "/v1/keys", nil, nil, &answer); err != nil {
+			return err
+		}
+		if *out == "json" {
+			return printJSON(cmd.OutOrStdout(), answer)
+		}
+		slices.SortFunc(answer.Keys, func(a, b operation.KeyInfo) int { return cmp.Compare(a.Name, b.Name) })
+		rows := [][]string{}
+		for _, k := range answer.Keys {
+			rows = append(rows, []string{k.Name, k.State, k.At.Format(time.RFC3339)})
+		}
+		return table(cmd.OutOrStdout(), []string{"KEY", "STATE", "SINCE"}, rows)
+	}
+	cmd.AddCommand(list)
+	return cmd
+}
