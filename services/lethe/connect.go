@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/assembly"
 	"github.com/lethe-pipeline/lethe/pkg/client"
@@ -81,7 +82,13 @@ func (g *globals) connectAs(role, service string) (*client.Client, error) {
 			return nil, fault.Denied.Errorf("no credential: set LETHE_CREDENTIAL, or name the data directory of a local Lethe with --data (%s is not readable)", file)
 		}
 	}
-	return client.New(client.Config{Server: server, Credential: credential, Service: service, Log: slog.New(slog.DiscardHandler)})
+	return client.New(client.Config{
+		Server: server, Credential: credential, Service: service,
+		// Requests are cut by their size and not by the clock, so that a file
+		// imported again is the same requests again, which the door knows.
+		Linger: 10 * time.Second,
+		Log:    slog.New(slog.DiscardHandler),
+	})
 }
 
 func readAddresses(data string) (assembly.Addresses, error) {

@@ -26,6 +26,8 @@ const (
 	demoPace     = 50 * time.Millisecond
 )
 
+// The demo leaves http_access alone, so that a log imported beside it adds up.
+
 // runDemo publishes through the front door as any publisher would: a few days
 // of history at once, then a steady trickle. When the first answers are there
 // it shows one.
@@ -105,7 +107,7 @@ func showAnswer(ctx context.Context, w io.Writer, c *client.Client) error {
 				Value *float64 `json:"value"`
 			} `json:"total"`
 		}
-		if err := c.Do(ctx, http.MethodGet, "/v1/stats/visitors", nil, nil, &answer); err != nil {
+		if err := c.Do(ctx, http.MethodGet, "/v1/stats/viewers", nil, nil, &answer); err != nil {
 			return err
 		}
 		if answer.Total.Value != nil && *answer.Total.Value > 0 {
@@ -119,7 +121,7 @@ func showAnswer(ctx context.Context, w io.Writer, c *client.Client) error {
 	}
 	for _, q := range []struct{ metric, by, title string }{
 		{"activations", "product", "Activations by product:"},
-		{"visitors", "day", "Visitors by day:"},
+		{"viewers", "day", "Viewers by day:"},
 	} {
 		fmt.Fprintf(w, "\n%s\n", q.title)
 		if err := c.Do(ctx, http.MethodGet, "/v1/stats/"+q.metric, url.Values{"by": {q.by}, "format": {"table"}}, nil, w); err != nil {
@@ -140,14 +142,11 @@ func demoEvent(at time.Time) client.Event {
 		address = fmt.Sprintf("2001:db8:%x::%x", v%7, v)
 	}
 	return client.Event{
-		Event: "http_access", Service: "shop", OccurredAt: at,
+		Event: "page_view", Service: "shop", OccurredAt: at,
 		Data: map[string]any{
-			"client_ip":  address,
-			"method":     "GET",
+			"ip":         address,
+			"cookie_id":  fmt.Sprintf("demo-cookie-%04d", v),
 			"path":       pick("/", "/pricing", "/docs/start", "/download", "/blog/forgetting-on-schedule"),
-			"protocol":   "HTTP/1.1",
-			"status":     pick(200, 200, 200, 200, 304, 404),
-			"bytes":      rand.IntN(60_000),
 			"user_agent": pick("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"),
 		},
 	}

@@ -68,6 +68,7 @@ type running struct {
 	Data   string
 	Policy string   // overlay directory, may be empty
 	Env    []string // further environment, LETHE_CRASH_AT for example
+	Args   []string // further arguments of `lethe up`
 
 	HTTP      string
 	PID       int
@@ -136,6 +137,7 @@ func (r *running) TryStart() error {
 	if r.Policy != "" {
 		args = append(args, "--policy", r.Policy)
 	}
+	args = append(args, r.Args...)
 	r.cmd = exec.Command(binary(r.t), args...)
 	r.cmd.Env = append(clean(os.Environ()), r.Env...)
 	r.cmd.Stdout, r.cmd.Stderr = r.out, r.log

@@ -56,8 +56,11 @@ the newest falls within the last 24 hours.`,
 		}
 		im := importer{format: format, progress: cmd.ErrOrStderr()}
 		account, problems, err := im.run(cmd.Context(), c, args, rebase == "now")
+		if err != nil && account.Read > 0 {
+			return fmt.Errorf("%w (until then: %d read, %d stored; importing again goes on, what is stored is not stored twice)", err, account.Read, account.Stored)
+		}
 		if err != nil {
-			return fmt.Errorf("%w (until then: %d read, %d stored; importing again continues, what is stored is not stored twice)", err, account.Read, account.Stored)
+			return err
 		}
 		return printAccount(cmd, *out, account, problems)
 	}

@@ -84,7 +84,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(badUsage)
 	g := &globals{}
 	root.PersistentFlags().StringVar(&g.config, "config", "", "configuration file (YAML)")
-	root.PersistentFlags().StringVar(&g.data, "data", "", "data directory, of this `lethe up` or of a running one (default \"data\")")
+	root.PersistentFlags().StringVar(&g.data, "data", "", "data directory, of this Lethe or of a running one (default \"data\")")
 	root.PersistentFlags().StringVar(&g.policy, "policy", "", "directory of further schemas and pipelines")
 	root.PersistentFlags().StringVar(&g.server, "server", "", "address of a running Lethe, http://HOST:PORT (default from --data or $LETHE_SERVER)")
 	root.PersistentFlags().StringVar(&g.as, "as", "", "role to ask as: publisher, analyst, officer, operator (with --data)")
@@ -105,9 +105,8 @@ func newRoot() *cobra.Command {
 	root.AddCommand(grouped("publish", publishCommand(g), importCommand(g))...)
 	root.AddCommand(grouped("ask", askCommand(g))...)
 	root.AddCommand(grouped("operate", statusCommand(g), quarantineCommand(g), rebuildCommand(g), keysCommand(g))...)
-	for _, c := range root.Commands() {
-		requireKnownArguments(c)
-	}
+	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	requireKnownArguments(root)
 	return root
 }
 

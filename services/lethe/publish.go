@@ -59,8 +59,11 @@ func publishCommand(g *globals) *cobra.Command {
 			account.Tally(receipts)
 			return nil
 		})
-		if err != nil {
+		if err != nil && account.Read > 0 {
 			return fmt.Errorf("%w (until then: %d read, %d stored)", err, account.Read, account.Stored)
+		}
+		if err != nil {
+			return err
 		}
 		return printAccount(cmd, *out, account, problems)
 	}

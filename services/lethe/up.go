@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lethe-pipeline/lethe/pkg/assembly"
+	"github.com/lethe-pipeline/lethe/pkg/embedded"
 )
 
 func upCommand(g *globals) *cobra.Command {
@@ -42,6 +43,13 @@ func upCommand(g *globals) *cobra.Command {
 		log, err := assembly.NewLogger(cmd.ErrOrStderr(), c.Log)
 		if err != nil {
 			return badUsage(cmd, err)
+		}
+		// Looked at first, so that its absence is one sentence and not the end
+		// of a start.
+		if c.ClickHouse.Addr == "" {
+			if _, err := embedded.FindLibrary(c.ClickHouse.Library); err != nil {
+				return err
+			}
 		}
 		// A failing demo ends the program; a stopping program ends the demo.
 		ctx, cancel := context.WithCancelCause(cmd.Context())
@@ -93,7 +101,7 @@ Lethe is running.
 Three commands to try, in another terminal:
 
   %[4]s ask activations --by product%[5]s
-  %[4]s ask visitors --by day%[5]s
+  %[4]s ask viewers --by day%[5]s
   %[4]s status%[5]s
 
 `, a.HTTP, filepath.Join(data, "credentials"), data, program, flag)
