@@ -200,6 +200,9 @@ func NewReply(value any, err error) []byte {
 	}
 	if err != nil {
 		r = Reply{Kind: string(fault.KindOf(err)), Error: err.Error()}
+		if r.Kind == "" || r.Kind == string(fault.Corrupt) {
+			r = Reply{Error: "internal error"} // the service logs what it was
+		}
 	}
 	b, _ := json.Marshal(r) // strings and raw JSON always marshal
 	return b
