@@ -5,7 +5,8 @@ import (
 )
 
 // A FieldProblem says what is wrong with one field of an event. It never holds
-// a value, and a name only when the schema declares it or it is a symbol.
+// a value, and a name only when the schema declares it or a misspelt field
+// could have it.
 type FieldProblem struct {
 	Field    string // "" when the event as a whole is meant
 	Sentence string
@@ -169,7 +170,7 @@ func (d *decoder) take(c byte) bool {
 func (d *decoder) member(name string) bool {
 	i, ok := d.schema.index[name]
 	if !ok {
-		if !isSymbol(name) {
+		if !repeatable(name) {
 			name = unknownField
 		}
 		d.problem(name, "is not part of this event")
@@ -330,14 +331,16 @@ func (d *decoder) number() bool {
 	return true
 }
 
-// isSymbol says whether an unknown name may be repeated to its sender.
-func isSymbol(s string) bool {
-	if s == "" || len(s) > 48 {
+// repeatable says whether the name of a member that the schema does not know
+// may be repeated in a problem: short, of letters and _ alone, as a misspelt
+// field is. A number, an address or an identifier that somebody put in the
+// place of a name has something else in it.
+func repeatable(s string) bool {
+	if s == "" || len(s) > 32 {
 		return false
 	}
 	for i := range len(s) {
-		c := s[i]
-		if (c < 'a' || c > 'z') && !isDigit(c) && c != '_' {
+		if c := s[i]; (c < 'a' || c > 'z') && c != '_' {
 			return false
 		}
 	}
