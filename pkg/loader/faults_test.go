@@ -176,10 +176,8 @@ var loadingCalls = []struct {
 	op     string
 	number int
 }{
-	{"put", 1}, {"put", 2}, {"put", 3},
-	{"insert", 1}, {"insert", 2}, {"insert", 3},
-	{"ack", 1}, {"ack", 2},
-	{"known", 1}, {"ids", 1}, {"clock", 1}, {"fetch", 1}, {"fetch", 2},
+	{"put", 1}, {"put", 2}, {"insert", 1}, {"insert", 2}, {"ack", 1},
+	{"known", 1}, {"ids", 1}, {"clock", 1}, {"fetch", 2},
 }
 
 func each(t *testing.T, f func(t *testing.T, op string, number int, landed bool)) {

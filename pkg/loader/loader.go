@@ -178,10 +178,15 @@ func (l *Loader) run(ctx context.Context, ready func()) error {
 		if err != nil || ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
 		}
+		// Nothing is in doubt here. Frames in r are not begun, and so not the
+		// matter of a rebuild.
+		if err := l.rebuildIfAsked(ctx); err != nil {
+			return err
+		}
 		if r.last == 0 {
-			if err := l.idle(ctx); err != nil {
-				return err
-			}
+			// Frames that an earlier process loaded came again, or a
+			// confirmation failed.
+			l.confirm(ctx, min(l.gathered, l.last))
 			continue
 		}
 		if under, err = l.begin(work, r); err != nil {
@@ -193,9 +198,6 @@ func (l *Loader) run(ctx context.Context, ready func()) error {
 				return err
 			}
 			under = nil
-			if err := l.rebuildIfAsked(ctx); err != nil {
-				return err
-			}
 		}
 	}
 }
@@ -247,14 +249,6 @@ func (l *Loader) confirm(ctx context.Context, seq uint64) {
 		return
 	}
 	l.confirmed = seq
-}
-
-// idle is what there is to do while no frames come.
-func (l *Loader) idle(ctx context.Context) error {
-	// Frames that were loaded by an earlier process and delivered again, or a
-	// confirmation that failed.
-	l.confirm(ctx, min(l.gathered, l.last))
-	return l.rebuildIfAsked(ctx)
 }
 
 // retry does f until it succeeds, and gives up only on failures that do not

@@ -123,7 +123,7 @@ func TestRebuildThatIsInterruptedGoesOn(t *testing.T) {
 		op     string
 		number int
 	}{
-		{"put", 1}, {"put", 2}, {"put", 4}, {"stage", 1}, {"range", 6}, {"swap", 1}, {"discard", 1}, {"discard", 2},
+		{"put", 1}, {"put", 2}, {"put", 4}, {"stage", 1}, {"range", 6}, {"swap", 1}, {"discard", 1},
 	} {
 		for _, landed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s %d landed %v", c.op, c.number, landed), func(t *testing.T) {
@@ -226,4 +226,27 @@ func TestRebuildThatCannotSucceedLeavesTheFlowRunning(t *testing.T) {
 	if s.epoch() != epochs(2) {
 		t.Errorf("tables %s", s.epoch())
 	}
+}
+
+// TestRebuildDoesNotWaitForTheLogToRunDry: under a steady stream it never does.
+func TestRebuildDoesNotWaitForTheLogToRunDry(t *testing.T) {
+	s := start(t)
+	for i := range 60 {
+		s.publish(uint64(i+1), s.events(1, noon, i%2 == 0)...)
+	}
+	s.must(loader.RequestRebuild(t.Context(), s.bucket))
+	cfg := s.config()
+	cfg.MaxRows = 1
+	r := s.run(cfg)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s.must(loader.Rebuild(ctx, s.bucket, nil))
+	p, err := loader.RebuildProgress(ctx, s.bucket)
+	s.must(err)
+	if p.Target >= 60 {
+		t.Errorf("it began after sequence %d of 60", p.Target)
+	}
+	r.until()
+	s.must(r.stop())
+	s.CheckWorld()
 }

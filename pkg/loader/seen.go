@@ -43,6 +43,9 @@ type seen struct {
 	days  map[tableDay]*daySeen
 	all   int   // fingerprints over all days
 	used  int64 // counts uses, to find the day not used for longest
+
+	latest    *daySeen // of days, or nil
+	latestKey tableDay
 }
 
 type tableDay struct {
@@ -62,7 +65,7 @@ func newSeen(s store, limit memory) *seen {
 }
 
 // forget empties the memory, after the tables have been exchanged.
-func (s *seen) forget() { s.days, s.all = map[tableDay]*daySeen{}, 0 }
+func (s *seen) forget() { s.days, s.all, s.latest = map[tableDay]*daySeen{}, 0, nil }
 
 // mark is the fingerprint of an id. Payloads are random or keyed hashes, so
 // their first bytes are as good as any.
@@ -165,11 +168,14 @@ func (s *seen) known(ctx context.Context, table string, ids map[event.ID]bool) (
 // day returns what is remembered of the day of an id, reading it from the
 // warehouse when it is not.
 func (s *seen) day(ctx context.Context, table string, id *event.ID) (*daySeen, error) {
-	s.used++
 	start := id.Time().UTC().Truncate(24 * time.Hour)
 	k := tableDay{table, start.Unix() / 86400}
+	if s.latest != nil && s.latestKey == k {
+		return s.latest, nil // as a rule
+	}
+	s.used++
 	if d := s.days[k]; d != nil {
-		d.used = s.used
+		d.used, s.latest, s.latestKey = s.used, d, k
 		return d, nil
 	}
 	from := event.NewID(start, [16]byte{})
@@ -187,7 +193,7 @@ func (s *seen) day(ctx context.Context, table string, id *event.ID) (*daySeen, e
 		}
 	}
 	s.all += len(d.marks)
-	s.days[k] = d
+	s.days[k], s.latest, s.latestKey = d, d, k
 	return d, nil
 }
 
@@ -211,5 +217,6 @@ func (s *seen) trim() {
 		}
 		s.all -= len(d.marks)
 		delete(s.days, oldest)
+		s.latest = nil
 	}
 }

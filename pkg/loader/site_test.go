@@ -30,7 +30,7 @@ import (
 // user that the loader has in a running Lethe, and a model of what must be in
 // the warehouse.
 type site struct {
-	t      *testing.T
+	t      testing.TB
 	pol    *policy.Policy
 	engine *embedded.Engine
 	nats   *embedded.NATS
@@ -49,7 +49,7 @@ type site struct {
 // noon is what time it is for every test.
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-func compile(t *testing.T, dir string) *policy.Policy {
+func compile(t testing.TB, dir string) *policy.Policy {
 	t.Helper()
 	docs, err := policy.Load(os.DirFS(dir))
 	if err != nil {
@@ -64,7 +64,12 @@ func compile(t *testing.T, dir string) *policy.Policy {
 
 func start(t *testing.T) *site {
 	t.Helper()
-	s := &site{t: t, pol: compile(t, "../warehouse/testdata/policy"), model: map[string]uint64{}}
+	return startWith(t, compile(t, "../warehouse/testdata/policy"))
+}
+
+func startWith(t testing.TB, pol *policy.Policy) *site {
+	t.Helper()
+	s := &site{t: t, pol: pol, model: map[string]uint64{}}
 	s.startEngine()
 	s.startLog()
 	s.startKeys()

@@ -23,9 +23,10 @@ const (
 	// readTimeout bounds the wait for a single answer of the engine. An
 	// insert of a full batch takes well under a second.
 	readTimeout = time.Minute
-	// readTries is how often a question is asked again when the connection
-	// breaks. An engine that was restarted leaves broken ones behind.
-	readTries = 3
+	// readPatience is for how long a question is asked again when the
+	// connection breaks. An engine that crashed leaves broken ones behind, and
+	// is back within a second.
+	readPatience = 5 * time.Second
 )
 
 // Config says where the engine is and who asks.
@@ -130,13 +131,19 @@ func (w *Warehouse) exec(ctx context.Context, doing, sql string, args ...any) er
 // ask runs f, which must change nothing, again when the connection breaks.
 func (w *Warehouse) ask(ctx context.Context, doing string, f func(context.Context) error) error {
 	ctx = bounded(ctx)
-	for try := 1; ; try++ {
+	patience := time.Now().Add(readPatience)
+	for delay := 5 * time.Millisecond; ; delay *= 2 {
 		err := f(ctx)
 		if err == nil {
 			return nil
 		}
-		if try == readTries || !lost(err) || ctx.Err() != nil {
+		if !lost(err) || ctx.Err() != nil || time.Now().Add(delay).After(patience) {
 			return fmt.Errorf("%s: %w", doing, clean(err))
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", doing, clean(err))
+		case <-time.After(delay):
 		}
 	}
 }
