@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,12 +21,18 @@ type sender struct {
 	digest     []byte // of all that tells this request's events apart
 }
 
+// place names an event of a request with an Idempotency-Key. No publisher's id
+// begins like it by accident, and the keyring hashes it like any other.
+func (s sender) place(index int) string {
+	return "\x00" + s.credential + "\x00" + s.key + "\x00" + string(s.digest) + "\x00" + strconv.Itoa(index)
+}
+
 // admitted is what steps 2 to 4 make of a submission.
 type admitted struct {
 	values  []event.Value
 	at      time.Time
 	dated   bool // by its publisher
-	named   bool // by its publisher
+	named   bool // by its publisher, or by its place in a request with a key
 	id      event.ID
 	expired bool
 	// first is the index of the event in this request that this one is the
@@ -33,7 +40,8 @@ type admitted struct {
 	first int
 }
 
-// maxID is the most bytes of a publisher's own id.
+// maxID is the most bytes of a publisher's own id; that of a CloudEvent is its
+// source and its id.
 const maxID = 256
 
 // admit takes the events of one request through steps 1 to 7 and returns a
@@ -167,6 +175,11 @@ func (g *Gateway) name(ctx context.Context, from sender, subs []submission, even
 		switch {
 		case subs[i].problem != "" || e.expired:
 		case e.named:
+			byService[subs[i].service] = append(byService[subs[i].service], i)
+		case e.dated && from.key != "":
+			// Its place in this request names it as well as an id would.
+			e.named = true
+			subs[i].id = from.place(i)
 			byService[subs[i].service] = append(byService[subs[i].service], i)
 		default:
 			e.id = event.NewID(e.at, event.RandomPayload())

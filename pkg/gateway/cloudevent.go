@@ -63,6 +63,8 @@ func (a attributes) submission(data []byte, defaults submission) submission {
 		return refused("id is missing")
 	case a.source == "":
 		return refused("source is missing")
+	case len(a.source)+1+len(a.id) > maxID:
+		return refused("source and id together are longer than 255 bytes")
 	case a.typ == "":
 		return refused("type is missing")
 	case !isJSON(a.contentType):
@@ -70,7 +72,8 @@ func (a attributes) submission(data []byte, defaults submission) submission {
 	case data == nil:
 		return refused("data is missing")
 	}
-	s := submission{id: a.id, occurred: a.time, dated: "time", data: data, service: defaults.service, sole: defaults.sole}
+	// An id is unique within its source alone.
+	s := submission{id: a.source + "\x00" + a.id, occurred: a.time, dated: "time", data: data, service: defaults.service, sole: defaults.sole}
 	s.event, s.version = eventOf(a.typ)
 	if defaults.event != "" && s.event != defaults.event {
 		return refused("type is not the event of the topic")
@@ -93,19 +96,12 @@ func eventOf(typ string) (name string, version int) {
 	return name, 0
 }
 
-// serviceOf reads the source of a CloudEvent: a service's name, or a URI whose
-// path ends in one.
+// serviceOf reads the source of a CloudEvent: a service's name, or nothing. A
+// URI is not looked into: what its path ends in may name a person, and a
+// service stands in topics (P1).
 func serviceOf(source string) string {
 	if event.CheckName(source) {
 		return source
-	}
-	u, err := url.Parse(source)
-	if err != nil {
-		return ""
-	}
-	path := strings.TrimRight(u.Path, "/")
-	if last := path[strings.LastIndexByte(path, '/')+1:]; event.CheckName(last) {
-		return last
 	}
 	return ""
 }

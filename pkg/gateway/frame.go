@@ -23,11 +23,15 @@ type frame struct {
 }
 
 // gather puts the events to be stored into frames, in the order in which each
-// kind first comes.
+// kind first comes. Dated events have frames of their own: which of them are
+// admitted depends on the clock, so the same request again may fill other
+// frames with them. They are known by their IDs then; undated ones are known
+// by their frame alone, which has to be the same.
 func gather(subs []submission, events []admitted) []*frame {
 	type kind struct {
 		service string
 		schema  *policy.Schema
+		dated   bool
 	}
 	var frames []*frame
 	filling := map[kind]*frame{}
@@ -36,7 +40,7 @@ func gather(subs []submission, events []admitted) []*frame {
 		if s.problem != "" || e.expired || e.first != i {
 			continue
 		}
-		k := kind{s.service, s.schema}
+		k := kind{s.service, s.schema, e.dated}
 		f := filling[k]
 		if f == nil || len(f.indexes) == event.MaxFrameEvents || f.bytes+len(s.data) > event.MaxFrameBytes {
 			f = &frame{service: s.service, schema: s.schema}
@@ -119,11 +123,11 @@ func (f *frame) body(events []admitted, now time.Time) []byte {
 
 // place says which events of the request a frame holds. It is part of the
 // frame's message ID instead of an ordinal, because the same request again may
-// fall into other frames (an event has expired since, the policy has changed),
-// and a frame must never be taken for one that held other events.
+// fall into other frames (an event has expired since), and a frame must never
+// be taken for one that held other events. The schema's version is left out:
+// the newest may be another by then, and the events are the same.
 func (f *frame) place() []byte {
 	b := []byte(f.service + "\x00" + f.schema.Event + "\x00")
-	b = binary.AppendUvarint(b, uint64(f.schema.Version))
 	for _, i := range f.indexes {
 		b = binary.AppendUvarint(b, uint64(i))
 	}

@@ -286,3 +286,46 @@ func TestPublishersMaySpeakNATS(t *testing.T) {
 		t.Errorf("%d events are stored, want 5", n)
 	}
 }
+
+// The clock decides which dated events are admitted, and it goes on between
+// two attempts. What has no date must not be stored twice for that, and what
+// has one is known by its id.
+func TestTheSameRequestAgainIsStoredOnceThoughTheClockWentOn(t *testing.T) {
+	s := setup(t)
+	dated := func(message string, at time.Time) string {
+		return line(message, fmt.Sprintf(`"occurred_at":%q,`, at.Format(time.RFC3339)))
+	}
+	body := "[" + line("undated", "") + "," +
+		dated("soon", s.clock().Add(gateway.MaxAhead+time.Minute)) + "," +
+		dated("past", s.clock().Add(-time.Hour)) + "]"
+	first := s.post("application/json", body, "Idempotency-Key", "k1")
+	if first.statuses() != "stored refused stored" {
+		t.Fatalf("receipts %s", first.text)
+	}
+	s.pass(2 * time.Minute)
+	again := s.post("application/json", body, "Idempotency-Key", "k1")
+	if again.statuses() != "duplicate stored stored" {
+		t.Errorf("receipts %s", again.text)
+	}
+	ids := map[string]map[string]bool{}
+	for _, e := range s.stored() {
+		for i, f := range e.Fields {
+			if f != "message" {
+				continue
+			}
+			m := e.Values[i].Str()
+			if ids[m] == nil {
+				ids[m] = map[string]bool{}
+			}
+			ids[m][e.ID.String()] = true
+			if m != "undated" && !e.Identified {
+				t.Errorf("the event %s is not recognized when it comes again", m)
+			}
+		}
+	}
+	for _, m := range []string{"undated", "soon", "past"} {
+		if len(ids[m]) != 1 {
+			t.Errorf("the event %s is %d events", m, len(ids[m]))
+		}
+	}
+}
