@@ -12,6 +12,9 @@ binaries := lethe gateway pseudonymizer loader retention analyst compliance
 LETHE_TEST_REQUIRE ?= clickhouse
 export LETHE_TEST_REQUIRE
 
+# What `lethe version` says.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+
 .PHONY: help run test test-race test-long check lint bench derive build engine compose clean go
 
 help: ## say what there is (the default)
@@ -39,15 +42,15 @@ lint: go ## look for faults without running anything
 	$(GO) vet -tags crashpoints ./...
 	$(GO) tool staticcheck ./...
 
-bench: go engine ## measure
-	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
+bench: go engine ## measure, and end with a table (docs/performance.md)
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime 0.5s -timeout 30m ./... | $(GO) run ./pkg/lethetest/benchtable
 
 derive: go ## write pipelines/derived anew from the policy
 	$(GO) test ./pipelines -update
 
 build: go ## build every binary into bin/
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ $(addprefix ./services/,$(binaries))
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ $(addprefix ./services/,$(binaries))
 
 engine: ## fetch the embedded ClickHouse into the user's cache, once
 	@pkg/embedded/engine/fetch

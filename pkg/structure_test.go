@@ -58,7 +58,7 @@ var mayImport = []struct {
 // below it.
 var outside = map[string][]string{
 	"github.com/ClickHouse/":            {"pkg/warehouse"},
-	"github.com/nats-io/nats.go":        {"pkg/eventlog", "pkg/embedded", "pkg/assembly", "pkg/gateway", "pkg/lethetest"},
+	"github.com/nats-io/nats.go":        {"pkg/eventlog", "pkg/embedded", "pkg/assembly", "pkg/lethetest"},
 	"github.com/nats-io/nats-server/v2": {"pkg/embedded"},
 	"github.com/spf13/viper":            {"pkg/config"},
 	"github.com/ebitengine/purego":      {"pkg/embedded"},

@@ -3,6 +3,7 @@ package assembly
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,8 +19,9 @@ import (
 const (
 	// statusWait is how long stages have to say how they are.
 	statusWait = 300 * time.Millisecond
-	// commandWait bounds what is passed on; a redrive may take a while.
-	commandWait = 2 * time.Minute
+	// commandWait bounds what is passed on; a redrive may take a while. It is
+	// shorter than the door waits, so that the asker learns of it.
+	commandWait = 90 * time.Second
 )
 
 // Compliance shows operators and officers how the flow is. It may look at
@@ -69,27 +71,60 @@ func command(ctx context.Context, nc *nats.Conn, name string, request any) ([]by
 	return msg.Data, nil
 }
 
-// serveCommand answers a command with what do returns.
-func serveCommand[Q, A any](site *Site, nc *nats.Conn, name string, do func(context.Context, Q) (A, error)) error {
+// A served command can be stopped: it takes no more requests, and answers those
+// it has as long as the context lets it.
+type served func() (stop func(context.Context) error, err error)
+
+// maxReply leaves a message room for its headers.
+const maxReply = 900 << 10
+
+// onCommand answers a command with what do returns.
+func onCommand[Q, A any](site *Site, nc *nats.Conn, name string, do func(context.Context, Q) (A, error)) served {
 	log := site.Log.With("command", name)
-	stop, err := eventlog.Serve(nc, eventlog.CommandTopic(name), "lethe", log, func(ctx context.Context, r eventlog.Request) []byte {
-		var q Q
-		if err := json.Unmarshal(r.Data, &q); err != nil {
-			return operation.NewReply(nil, fault.Invalid.Errorf("the request is not readable"))
-		}
-		a, err := do(ctx, q)
-		if err != nil {
-			log.Warn("command failed", "err", err)
-		}
-		return operation.NewReply(a, err)
-	})
-	if err != nil {
-		return err
+	return func() (func(context.Context) error, error) {
+		return eventlog.Serve(nc, eventlog.CommandTopic(name), "lethe", log, func(ctx context.Context, r eventlog.Request) []byte {
+			var q Q
+			if err := json.Unmarshal(r.Data, &q); err != nil {
+				return operation.NewReply(nil, fault.Invalid.Errorf("the request is not readable"))
+			}
+			a, err := do(ctx, q)
+			if err != nil {
+				log.Warn("command failed", "err", err)
+			}
+			reply := operation.NewReply(a, err)
+			if len(reply) > maxReply {
+				reply = operation.NewReply(nil, fault.Exhausted.Errorf("the answer is too long"))
+			}
+			return reply
+		})
 	}
-	site.onClose(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+}
+
+// withCommands serves commands while a service runs. They stop first, so that
+// none finds the service gone.
+func withCommands(service process.Service, commands ...served) process.Service {
+	return process.Func(func(ctx context.Context, ready func()) error {
+		var stops []func(context.Context) error
+		stop := sync.OnceFunc(func() {
+			grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			for _, s := range stops {
+				_ = s(grace) // what is left unanswered is asked again
+			}
+		})
+		for _, c := range commands {
+			s, err := c()
+			if err != nil {
+				stop()
+				return err
+			}
+			stops = append(stops, s)
+		}
+		own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		defer cancel()
-		_ = stop(ctx)
+		context.AfterFunc(ctx, func() { stop(); cancel() })
+		err := service.Run(own, ready)
+		stop()
+		return err
 	})
-	return nil
 }

@@ -81,6 +81,9 @@ server_name: lethe
 listen: "0.0.0.0:4222"
 max_payload: 1MB
 
+# Whether it is well, for whoever watches the container from inside.
+http: "127.0.0.1:8222"
+
 # P18: an append is acknowledged when it is on disk.
 jetstream {
   store_dir: "/data"
@@ -92,10 +95,10 @@ authorization {
 `)
 	for _, u := range eventlog.Users() {
 		fmt.Fprintf(&b, "    {user: %q, password: $%s, permissions: {\n", u.Name, natsPasswordVariable(u.Name))
-		fmt.Fprintf(&b, "      publish: {allow: %s}\n", list(u.Publish))
-		fmt.Fprintf(&b, "      subscribe: {allow: %s}\n", list(u.Subscribe))
+		fmt.Fprintf(&b, "      publish: %s\n", only(u.Publish))
+		fmt.Fprintf(&b, "      subscribe: %s\n", only(u.Subscribe))
 		if u.AllowResponses {
-			b.WriteString("      allow_responses: true\n")
+			b.WriteString("      allow_responses: {max: 1, expires: \"1m\"}\n")
 		}
 		b.WriteString("    }}\n")
 	}
@@ -103,10 +106,16 @@ authorization {
 	return []byte(b.String())
 }
 
-func list(topics []string) string {
+// only allows these topics and no other. An empty allow list would be no list
+// to the server, and for a user that may not answer either, leave to do
+// everything.
+func only(topics []string) string {
+	if len(topics) == 0 {
+		return `{deny: [">"]}`
+	}
 	quoted := make([]string, len(topics))
 	for i, t := range topics {
 		quoted[i] = fmt.Sprintf("%q", t)
 	}
-	return "[" + strings.Join(quoted, ", ") + "]"
+	return "{allow: [" + strings.Join(quoted, ", ") + "]}"
 }

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path"
 	"path/filepath"
 	"time"
 
@@ -38,9 +40,11 @@ var Door = Part{"door", func(_ context.Context, site *Site) (process.Service, er
 		go func() { served <- server.Serve(l) }()
 		if site.nats != nil {
 			// A local CLI finds this Lethe by its data directory.
-			if err := writeJSON(filepath.Join(site.Config.Data, AddressesFile), site.addresses()); err != nil {
+			file := filepath.Join(site.Config.Data, AddressesFile)
+			if err := writeJSON(file, site.addresses()); err != nil {
 				site.Log.Warn("addresses not written", "err", err)
 			}
+			defer os.Remove(file)
 		}
 		site.Log.Info("door opened", "address", l.Addr().String())
 		ready()
@@ -61,23 +65,36 @@ var Door = Part{"door", func(_ context.Context, site *Site) (process.Service, er
 	}), nil
 }}
 
-// withFallback answers what no route takes with a problem document.
+// withFallback answers what no route takes with a problem document. The mux
+// would send whoever asks for a path that is not clean to the one that is, and
+// so repeat it. An address may hold anything, and no answer repeats it (P1).
 func withFallback(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if _, pattern := mux.Handler(r); pattern == "" {
+		_, pattern := mux.Handler(r)
+		switch {
+		case !isClean(r.URL.EscapedPath()):
+			fault.WriteStatus(w, http.StatusNotFound, "there is nothing at this path")
+		case pattern == "":
 			// The mux tells 405 from 404 and sets Allow; its text is not ours.
-			rec := &statusOnly{header: w.Header()}
+			rec := &statusOnly{header: http.Header{}}
 			mux.ServeHTTP(rec, r)
 			if rec.status == http.StatusMethodNotAllowed {
+				w.Header().Set("Allow", rec.header.Get("Allow"))
 				fault.WriteStatus(w, rec.status, "this path does not take that method")
 				return
 			}
 			fault.WriteStatus(w, http.StatusNotFound, "there is nothing at this path")
-			return
+		default:
+			mux.ServeHTTP(w, r)
 		}
-		mux.ServeHTTP(w, r)
 	})
+}
+
+// isClean says whether a path has no empty segments and none of dots.
+func isClean(p string) bool {
+	c := path.Clean(p)
+	return c == p || c+"/" == p
 }
 
 // statusOnly keeps the status and the headers of an answer and drops its body.

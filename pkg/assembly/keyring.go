@@ -8,6 +8,7 @@ import (
 
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 	"github.com/lethe-pipeline/lethe/pkg/keyring"
+	"github.com/lethe-pipeline/lethe/pkg/operation"
 	"github.com/lethe-pipeline/lethe/pkg/process"
 )
 
@@ -50,7 +51,11 @@ var Keyring = Part{"keyring", func(ctx context.Context, site *Site) (process.Ser
 		site.keyAddr = server.Addr()
 	}
 	site.mu.Unlock()
-	return process.Func(func(ctx context.Context, ready func()) error {
+	nc, err := site.Connection("pseudonymizer") // the keyring lives beside it
+	if err != nil {
+		return nil, err
+	}
+	run := process.Func(func(ctx context.Context, ready func()) error {
 		if err := ring.Prepare(ctx, DefaultTenant, time.Now(), hoursAhead); err != nil {
 			return err
 		}
@@ -65,8 +70,30 @@ var Keyring = Part{"keyring", func(ctx context.Context, site *Site) (process.Ser
 		err := server.Run(ctx, ready)
 		cancel()
 		return errors.Join(err, <-prepared)
-	}), nil
+	})
+	return withCommands(run, onCommand(site, nc, operation.CommandKeys, func(ctx context.Context, _ any) (operation.KeyList, error) {
+		return listKeys(ctx, ring)
+	})), nil
 }}
+
+// listKeys describes the keys, the live ones first.
+func listKeys(ctx context.Context, ring *keyring.Keyring) (operation.KeyList, error) {
+	list := operation.KeyList{Keys: []operation.KeyInfo{}}
+	keys, err := ring.Retention().List(ctx)
+	var destroyed []operation.KeyInfo
+	for _, k := range keys {
+		if k.Live() {
+			list.Live++
+			list.Keys = append(list.Keys, operation.KeyInfo{Name: k.ID, State: "live", At: k.Created})
+		} else {
+			list.Destroyed++
+			destroyed = append(destroyed, operation.KeyInfo{Name: k.ID, State: "destroyed", At: k.Destroyed})
+		}
+	}
+	list.Keys = append(list.Keys, destroyed...)
+	list.Keys = list.Keys[:min(len(list.Keys), operation.MaxListed)]
+	return list, err
+}
 
 // keyCallers says which power the certificate of each service grants.
 var keyCallers = map[string]keyring.Power{

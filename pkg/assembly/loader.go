@@ -56,15 +56,14 @@ var Loader = Part{"loader", func(ctx context.Context, site *Site) (process.Servi
 	if err != nil {
 		return nil, err
 	}
-	if err := serveCommand(site, nc, operation.CommandRebuild, func(ctx context.Context, q operation.RebuildRequest) (operation.RebuildState, error) {
-		return rebuild(ctx, bucket, q.Start)
-	}); err != nil {
-		return nil, err
-	}
-	return reporting(site, nc, "loader", l.Numbers, process.Func(func(ctx context.Context, ready func()) error {
+	run := process.Func(func(ctx context.Context, ready func()) error {
 		err := l.Run(ctx, ready)
 		return errors.Join(err, clean.Close())
-	})), nil
+	})
+	rebuilds := onCommand(site, nc, operation.CommandRebuild, func(ctx context.Context, q operation.RebuildRequest) (operation.RebuildState, error) {
+		return rebuild(ctx, bucket, q.Start)
+	})
+	return reporting(site, nc, "loader", l.Numbers, withCommands(run, rebuilds)), nil
 }}
 
 func rebuild(ctx context.Context, bucket *eventlog.Bucket, start bool) (operation.RebuildState, error) {

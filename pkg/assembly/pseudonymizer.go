@@ -2,6 +2,7 @@ package assembly
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
@@ -44,56 +45,37 @@ var Pseudonymizer = Part{"pseudonymizer", func(ctx context.Context, site *Site) 
 	if err != nil {
 		return nil, err
 	}
-	if err := pseudonymizerCommands(site, p); err != nil {
+	// A connection of their own, so that a long redrive holds up nothing.
+	asked, err := site.Connection("pseudonymizer")
+	if err != nil {
 		return nil, err
 	}
-	return reporting(site, nc, "pseudonymizer", p.Numbers, process.Func(func(ctx context.Context, ready func()) error {
+	run := process.Func(func(ctx context.Context, ready func()) error {
 		err := p.Run(ctx, ready)
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
-		for _, c := range []func() error{func() error { return clean.Close(stop) }, func() error { return quarantine.Close(stop) }, raw.Close} {
-			if closed := c(); err == nil {
-				err = closed
-			}
-		}
-		return err
-	})), nil
+		return errors.Join(err, clean.Close(stop), quarantine.Close(stop), raw.Close())
+	})
+	return reporting(site, nc, "pseudonymizer", p.Numbers, withCommands(run,
+		onCommand(site, asked, operation.CommandQuarantine, func(ctx context.Context, _ any) (operation.QuarantineList, error) {
+			return listQuarantine(ctx, p)
+		}),
+		onCommand(site, asked, operation.CommandRedrive, func(ctx context.Context, _ any) (operation.RedriveAnswer, error) {
+			r, err := p.Redrive(ctx)
+			return operation.RedriveAnswer(r), err
+		}),
+	)), nil
 }}
 
-// pseudonymizerCommands lets operators look at quarantine and at the keyring's
-// inventory, and redrive. The commands have a connection of their own, so that
-// a long redrive holds up nothing.
-func pseudonymizerCommands(site *Site, p *pseudonymizer.Pseudonymizer) error {
-	nc, err := site.Connection("pseudonymizer")
-	if err != nil {
-		return err
-	}
-	if err := serveCommand(site, nc, operation.CommandQuarantine, func(ctx context.Context, _ any) (operation.QuarantineList, error) {
-		waiting, err := p.Waiting(ctx)
-		list := operation.QuarantineList{Items: []operation.QuarantineItem{}}
-		for _, w := range waiting {
+func listQuarantine(ctx context.Context, p *pseudonymizer.Pseudonymizer) (operation.QuarantineList, error) {
+	list := operation.QuarantineList{Items: []operation.QuarantineItem{}}
+	waiting, err := p.Waiting(ctx)
+	for _, w := range waiting {
+		list.Frames++
+		list.Events += w.Count
+		if len(list.Items) < operation.MaxListed {
 			list.Items = append(list.Items, operation.QuarantineItem(w))
 		}
-		return list, err
-	}); err != nil {
-		return err
 	}
-	if err := serveCommand(site, nc, operation.CommandRedrive, func(ctx context.Context, _ any) (operation.RedriveAnswer, error) {
-		r, err := p.Redrive(ctx)
-		return operation.RedriveAnswer(r), err
-	}); err != nil {
-		return err
-	}
-	return serveCommand(site, nc, operation.CommandKeys, func(ctx context.Context, _ any) (operation.KeyList, error) {
-		keys, err := site.localKeys().Retention().List(ctx)
-		list := operation.KeyList{Keys: []operation.KeyInfo{}}
-		for _, k := range keys {
-			i := operation.KeyInfo{Name: k.ID, State: "live", At: k.Created}
-			if !k.Live() {
-				i.State, i.At = "destroyed", k.Destroyed
-			}
-			list.Keys = append(list.Keys, i)
-		}
-		return list, err
-	})
+	return list, err
 }

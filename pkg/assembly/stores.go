@@ -13,6 +13,7 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/embedded"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/loader"
 	"github.com/lethe-pipeline/lethe/pkg/process"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
@@ -129,7 +130,17 @@ func (s *Site) apply(ctx context.Context) error {
 		return err
 	}
 	defer w.Close()
-	if err := warehouse.Apply(ctx, w, s.Policy); err != nil {
+	err = warehouse.Apply(ctx, w, s.Policy)
+	if s.nats != nil && fault.KindOf(err) == fault.Conflict {
+		// What no statement changes in place, a rebuild does: the loader of
+		// this process begins with it, and answers come from the tables as
+		// they are until then.
+		s.Log.Warn("warehouse to be rebuilt", "err", err)
+		if err = loader.RequestRebuild(ctx, eventlog.OpenBucket(nc, eventlog.LoaderBucket)); fault.KindOf(err) == fault.Conflict {
+			err = nil // one is under way, and it makes tables by this policy
+		}
+	}
+	if err != nil {
 		return err
 	}
 	s.Log.Info("policy applied", "digest", s.Policy.Digest())

@@ -11,9 +11,14 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 )
 
-// QuarantineList is what waits in quarantine.
+// MaxListed is how many things one list holds; its counts are of all.
+const MaxListed = 2000
+
+// QuarantineList is what waits in quarantine, oldest first.
 type QuarantineList struct {
-	Items []QuarantineItem `json:"items"`
+	Frames int              `json:"frames"`
+	Events int              `json:"events"`
+	Items  []QuarantineItem `json:"items"`
 }
 
 // QuarantineItem is one frame of events that could not be treated.
@@ -44,9 +49,11 @@ type RebuildState struct {
 	Rows   int    `json:"rows"`
 }
 
-// KeyList is the keyring's inventory.
+// KeyList is the keyring's inventory, live keys first.
 type KeyList struct {
-	Keys []KeyInfo `json:"keys"`
+	Live      int       `json:"live"`
+	Destroyed int       `json:"destroyed"`
+	Keys      []KeyInfo `json:"keys"`
 }
 
 // KeyInfo describes a key and holds none.

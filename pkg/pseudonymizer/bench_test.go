@@ -2,11 +2,19 @@ package pseudonymizer_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
+	"github.com/lethe-pipeline/lethe/pkg/lethetest"
 	"github.com/lethe-pipeline/lethe/pkg/pseudonymizer"
+)
+
+const (
+	benchFrames = 64  // of a group
+	benchEvents = 200 // of a frame, about 64 KiB as they were sent
 )
 
 // memoryLog hands out one group again and again and keeps nothing, so that the
@@ -36,22 +44,116 @@ func (m *memoryLog) AppendAtomic(context.Context, []eventlog.Message) ([]eventlo
 	return nil, nil
 }
 
-// BenchmarkGroup moves groups of 64 raw frames of 100 events each.
-func BenchmarkGroup(b *testing.B) {
-	s := start(b)
-	s.publish(s.visits(100))
-	frame, err := s.all.Get(b.Context(), eventlog.RawStream, s.last)
-	s.must(err)
-	log := &memoryLog{left: b.Loop}
-	for range 64 {
-		log.group = append(log.group, frame)
+// access are access events as the gateway makes them.
+func (s *site) access(n int) []event.Raw {
+	s.t.Helper()
+	schema, ok := s.pol.Latest("http_access")
+	if !ok {
+		s.t.Fatal("the policy has no http_access")
 	}
-	cfg := s.config()
-	cfg.Raw, cfg.Clean = log, log
-	p, err := pseudonymizer.New(cfg)
-	s.must(err)
-	ctx, cancel := context.WithCancel(b.Context())
-	log.stop = cancel
-	s.must(p.Run(ctx, func() {}))
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*64*100), "ns/event")
+	var out []event.Raw
+	for i := range n {
+		values, problems := schema.Decode(lethetest.AccessData(i))
+		if len(problems) > 0 {
+			s.t.Fatal(problems)
+		}
+		at := s.now.Add(-time.Duration(i) * time.Millisecond)
+		out = append(out, event.NewRaw(event.Contents{
+			ID: event.NewID(at, event.RandomPayload()), OccurredAt: at, ReceivedAt: s.now, Identified: true,
+			Fields: schema.FieldNames(), Values: values,
+		}))
+	}
+	return out
+}
+
+// BenchmarkTreat moves groups of 64 raw frames of 200 access events each: with
+// logs that keep nothing, which leaves opening, treating and sealing, and
+// from the real raw log to the real clean log.
+func BenchmarkTreat(b *testing.B) {
+	b.Run("no-log", func(b *testing.B) {
+		s := start(b)
+		s.publish(s.access(benchEvents))
+		frame, err := s.all.Get(b.Context(), eventlog.RawStream, s.last)
+		s.must(err)
+		log := &memoryLog{left: b.Loop}
+		for range benchFrames {
+			log.group = append(log.group, frame)
+		}
+		cfg := s.config()
+		cfg.Raw, cfg.Clean = log, log
+		p, err := pseudonymizer.New(cfg)
+		s.must(err)
+		ctx, cancel := context.WithCancel(b.Context())
+		log.stop = cancel
+		b.ReportAllocs()
+		m := lethetest.NewMeter(b)
+		m.Start()
+		s.must(p.Run(ctx, func() {}))
+		m.Report(b.N * benchFrames * benchEvents)
+	})
+	b.Run("log", func(b *testing.B) {
+		s := start(b)
+		raws := s.access(benchEvents)
+		cfg := s.config()
+		log := &gated{Reader: cfg.Raw, acked: make(chan struct{})}
+		log.Lock()
+		cfg.Raw = log
+		p, err := pseudonymizer.New(cfg)
+		s.must(err)
+		ctx, cancel := context.WithCancel(b.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx, func() {}) }()
+		b.ReportAllocs()
+		m := lethetest.NewMeter(b)
+		for range b.N {
+			acks, err := s.raw.Append(b.Context(), s.group(raws))
+			s.must(err)
+			log.through = acks[len(acks)-1].Seq
+			m.Start()
+			log.Unlock()
+			<-log.acked
+			m.Stop()
+		}
+		m.Report(b.N * benchFrames * benchEvents)
+		cancel()
+		log.Unlock()
+		s.must(<-done)
+	})
+}
+
+// group seals a group of frames as the gateway does.
+func (s *site) group(raws []event.Raw) (msgs []eventlog.Message) {
+	s.t.Helper()
+	h := event.RawHeader{Tenant: "acme", Service: "shop", Event: "http_access", Version: 1, Policy: s.pol.Digest(), Count: len(raws)}
+	header, body := event.Header(h), event.RawBody(raws)
+	for range benchFrames {
+		sealed, err := s.keys.Gateway().SealRaw(s.t.Context(), h.Tenant, s.now, header, body)
+		s.must(err)
+		msgs = append(msgs, eventlog.Message{Topic: event.RawTopic(h.Tenant, h.Service, h.Event, 0), Data: event.Pack(header, sealed)})
+	}
+	return msgs
+}
+
+// gated is a raw log that is read while it is unlocked. It locks itself, and
+// says so, once everything through a sequence is acknowledged.
+type gated struct {
+	pseudonymizer.Reader
+	sync.Mutex
+	through uint64
+	acked   chan struct{}
+}
+
+func (g *gated) Fetch(ctx context.Context, maxMessages, maxBytes int, wait time.Duration) ([]eventlog.Received, error) {
+	g.Lock()
+	defer g.Unlock()
+	return g.Reader.Fetch(ctx, maxMessages, maxBytes, wait)
+}
+
+func (g *gated) AckThrough(ctx context.Context, seq uint64) error {
+	err := g.Reader.AckThrough(ctx, seq)
+	if err == nil && seq >= g.through {
+		g.Lock()
+		g.acked <- struct{}{}
+	}
+	return err
 }

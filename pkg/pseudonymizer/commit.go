@@ -33,11 +33,11 @@ func (p *Pseudonymizer) commitBatch(ctx, work context.Context, outcomes []*outco
 		waiting = append(waiting, o.quarantine...)
 	}
 	crashpoint.Reach("pseudonymizer.treated")
-	if err := p.setAside(ctx, work, waiting); err != nil { // P3
+	if err := p.setAside(ctx, work, waiting); err != nil { // T3
 		return err
 	}
 	crashpoint.Reach("pseudonymizer.quarantined")
-	if err := p.append(ctx, work, outcomes); err != nil { // P4
+	if err := p.append(ctx, work, outcomes); err != nil { // T4
 		return err
 	}
 	crashpoint.Reach("pseudonymizer.appended")

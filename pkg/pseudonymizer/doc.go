@@ -7,17 +7,17 @@
 // The steps of a group of raw frames, as docs/life-of-an-event.md numbers
 // them:
 //
-//	P1  read        a group of frames; on start, behind the raw sequence that
+//	T1  read        a group of frames; on start, behind the raw sequence that
 //	                the last clean frame names
-//	P2  treat       open each frame and treat its events, on every processor
-//	P3  quarantine  what cannot be treated, sealed under a key of its own
-//	P4  append      one clean frame for each raw frame, table and expiry day;
+//	T2  treat       open each frame and treat its events, on every processor
+//	T3  quarantine  what cannot be treated, sealed under a key of its own
+//	T4  append      one clean frame for each raw frame, table and expiry day;
 //	                all of a group as one atomic batch
-//	P5  acknowledge the group
+//	T5  acknowledge the group
 //
-// Each step is on disk before the next begins. A crash before P4 repeats the
-// group, and what P3 stored is recognized by its message id. A crash between P4
-// and P5 repeats nothing: the last clean frame says how far the raw log is
+// Each step is on disk before the next begins. A crash before T4 repeats the
+// group, and what T3 stored is recognized by its message id. A crash between T4
+// and T5 repeats nothing: the last clean frame says how far the raw log is
 // treated (net 2), however long ago that was. A clean frame's message id, made
 // of raw sequence, table and expiry day, is the second line.
 //

@@ -55,7 +55,7 @@ func newWorker(p *Pseudonymizer) *worker {
 	return &worker{p: p, tokens: tokens{keys: p.cfg.Keys, made: map[treatment.TokenKey]*tokenizer{}}}
 }
 
-// frame opens and treats one raw frame (P2). An error is unavailable, and the
+// frame opens and treats one raw frame (T2). An error is unavailable, and the
 // frame is to be tried again, or corrupt: it is not what a gateway sealed.
 func (w *worker) frame(ctx context.Context, r eventlog.Received) (*outcome, error) {
 	header, sealed, err := event.Unpack(r.Data)

@@ -133,7 +133,7 @@ func (p *Pseudonymizer) Run(ctx context.Context, ready func()) error {
 
 // run works under a context that outlives ctx by stopGrace.
 func (p *Pseudonymizer) run(ctx, work context.Context, ready func()) error {
-	// P1: net 2. What a clean frame came from was treated whole, because
+	// T1: net 2. What a clean frame came from was treated whole, because
 	// the frames of a raw frame are appended all or nothing.
 	if err := p.retry(ctx, "finding where to resume", func() error { return p.resume(work) }); err != nil {
 		return fmt.Errorf("finding where to resume: %w", err)
@@ -185,7 +185,7 @@ func (p *Pseudonymizer) group(ctx, work context.Context, group []eventlog.Receiv
 		group = group[1:] // treated before; only the acknowledgment is missing
 	}
 	for pause := firstPause; len(group) > 0; {
-		outcomes, err := p.treatAll(work, group) // P2
+		outcomes, err := p.treatAll(work, group) // T2
 		if err := p.commit(ctx, work, outcomes); err != nil {
 			return err
 		}
@@ -200,7 +200,7 @@ func (p *Pseudonymizer) group(ctx, work context.Context, group []eventlog.Receiv
 			return err
 		}
 	}
-	return p.acknowledge(ctx, work, last) // P5
+	return p.acknowledge(ctx, work, last) // T5
 }
 
 // treatAll treats frames on every processor. It returns the outcomes of those

@@ -188,7 +188,7 @@ func TestWhatCannotBeTreatedWaitsInQuarantine(t *testing.T) {
 		for m, err := range s.all.Range(t.Context(), stream, info.First, info.Last) {
 			s.must(err)
 			if strings.Contains(string(m.Data)+m.Topic+m.ID, "somewhere") || strings.Contains(string(m.Data), "192.0.2") {
-				t.Errorf("frame %d of %s can be read without a key", m.Seq, stream) // P1
+				t.Errorf("frame %d of %s can be read without a key", m.Seq, stream) // T1
 			}
 		}
 	}

@@ -76,7 +76,7 @@ func New(c Config) *Retention {
 		partitions: counter("partitions_dropped_total", "Partitions dropped because their expiry day had ended."),
 		keys:       counter("keys_destroyed_total", "Keys destroyed because what they seal had expired."),
 		frames:     counter("frames_purged_total", "Frames purged from the logs after their key was destroyed."),
-		lost:       counter("raw_frames_lost_total", "Raw frames that were never treated before the cap."),
+		lost:       counter("raw_hours_lost_total", "Raw hours whose key was destroyed at the cap while frames were untreated."),
 		lastRun:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "lethe_retention_last_run_seconds", Help: "When the last whole run ended, in Unix seconds."}),
 	}
 	c.Metrics.MustRegister(r.lastRun)
@@ -107,11 +107,23 @@ func (r *Retention) Once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	all, err := r.c.Keys.List(ctx)
+	if err != nil {
+		return err
+	}
+	live := map[keyring.Kind][]keyring.KeyInfo{}
+	for _, k := range all {
+		if k.Live() {
+			live[k.Kind] = append(live[k.Kind], k)
+		}
+	}
 	err = errors.Join(
-		r.expireClean(ctx, now),
-		r.expireRaw(ctx, now),
-		r.expireQuarantine(ctx, now),
-		r.expireEpochs(ctx, now),
+		r.dropPartitions(ctx, now),
+		r.expireClean(ctx, now, live[keyring.KindClean]),
+		r.purgeClean(ctx, now),
+		r.expireRaw(ctx, now, live[keyring.KindRaw]),
+		r.expireQuarantine(ctx, now, live[keyring.KindQuarantine]),
+		r.expireEpochs(ctx, now, live[keyring.KindEpoch]),
 	)
 	if err == nil {
 		r.runs.Add(1)
@@ -125,41 +137,42 @@ func (r *Retention) Numbers() map[string]float64 {
 	return map[string]float64{"runs": float64(r.runs.Load())}
 }
 
-// expireClean drops partitions, and destroys the keys of what came to lie in
-// them. P4 to P8.
-func (r *Retention) expireClean(ctx context.Context, now time.Time) error {
+// dropPartitions removes the rows whose expiry day has ended. P4 to P8.
+func (r *Retention) dropPartitions(ctx context.Context, now time.Time) error {
 	parts, err := r.c.Warehouse.Partitions(ctx)
-	if err != nil {
-		return err
-	}
+	var errs []error
 	for _, p := range parts {
-		if p.Day == event.Never || p.Day.End().After(now) {
+		if !ended(p.Day, now) {
 			continue
 		}
 		if err := r.c.Warehouse.Drop(ctx, p.Table, p.Day); err != nil {
-			return err
+			errs = append(errs, err)
+			continue
 		}
 		r.partitions.Inc()
 		r.c.Logger.Info("partition dropped", "table", p.Table, "expiry_day", string(p.Day), "rows", p.Rows)
 	}
-	keys, err := r.c.Keys.List(ctx)
-	if err != nil {
-		return err
-	}
+	return errors.Join(append(errs, err)...)
+}
+
+// expireClean destroys the keys of clean frames whose expiry day has ended,
+// whatever became of their rows.
+func (r *Retention) expireClean(ctx context.Context, now time.Time, keys []keyring.KeyInfo) error {
+	var errs []error
 	for _, k := range keys {
-		if k.Kind != keyring.KindClean || !k.Live() {
-			continue
-		}
 		day := event.DayOf(k.Start)
-		if day == event.Never || day.End().After(now) {
+		if !ended(day, now) {
 			continue
 		}
-		if err := r.c.Keys.DestroyClean(ctx, k.Class, string(day)); err != nil {
-			return err
-		}
-		r.destroyed(k)
+		errs = append(errs, r.destroy(k, func() error { return r.c.Keys.DestroyClean(ctx, k.Class, string(day)) }))
 	}
-	return r.purgeClean(ctx, now)
+	return errors.Join(errs...)
+}
+
+// ended says whether an expiry day is over. Lasting rows have a day that never
+// is.
+func ended(day event.Day, now time.Time) bool {
+	return day != event.Never && !day.End().After(now)
 }
 
 // purgeClean gives back the space of frames that nobody can open any more.
@@ -168,38 +181,32 @@ func (r *Retention) purgeClean(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for topic := range topics {
-		day, err := event.CleanTopicDay(topic)
-		if err != nil || day == event.Never || day.End().After(now) {
+		if day, err := event.CleanTopicDay(topic); err != nil || !ended(day, now) {
 			continue
 		}
 		n, err := r.c.Log.Purge(ctx, eventlog.CleanStream, topic, 0)
-		if err != nil {
-			return err
-		}
 		r.frames.Add(float64(n))
+		errs = append(errs, err)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // expireRaw destroys the keys of raw hours: treated and 72 hours old, or past
 // the cap whatever became of them.
-func (r *Retention) expireRaw(ctx context.Context, now time.Time) error {
+func (r *Retention) expireRaw(ctx context.Context, now time.Time, keys []keyring.KeyInfo) error {
 	untreated, err := r.untreatedSince(ctx)
 	if err != nil {
 		return err
 	}
 	capped := r.period("raw")
-	keys, err := r.c.Keys.List(ctx)
-	if err != nil {
-		return err
-	}
+	var errs []error
 	for _, k := range keys {
-		if k.Kind != keyring.KindRaw || !k.Live() {
-			continue
-		}
 		end := k.Start.Add(time.Hour)
-		treated := (untreated.IsZero() || end.Before(untreated)) && !now.Before(end.Add(rawTreated))
+		// A frame is on the log some time after it was sealed, by another
+		// clock: an hour counts as treated when the one after it is.
+		treated := (untreated.IsZero() || end.Add(time.Hour).Before(untreated)) && !now.Before(end.Add(rawTreated))
 		past := !now.Before(capped.After(k.Start))
 		if !treated && !past {
 			continue
@@ -208,12 +215,9 @@ func (r *Retention) expireRaw(ctx context.Context, now time.Time) error {
 			r.lost.Inc()
 			r.c.Logger.Error("raw hour destroyed untreated", "tenant", k.Tenant, "hour", k.Start)
 		}
-		if err := r.c.Keys.DestroyRaw(ctx, k.Tenant, k.Start); err != nil {
-			return err
-		}
-		r.destroyed(k)
+		errs = append(errs, r.destroy(k, func() error { return r.c.Keys.DestroyRaw(ctx, k.Tenant, k.Start) }))
 	}
-	return r.purgeRaw(ctx, now, untreated)
+	return errors.Join(append(errs, r.purgeRaw(ctx, now, untreated))...)
 }
 
 // untreatedSince is when the first raw frame came that the pseudonymizer has
@@ -264,28 +268,24 @@ func (r *Retention) purgeRaw(ctx context.Context, now, untreated time.Time) erro
 	return err
 }
 
-func (r *Retention) expireQuarantine(ctx context.Context, now time.Time) error {
+func (r *Retention) expireQuarantine(ctx context.Context, now time.Time, keys []keyring.KeyInfo) error {
 	period := r.period("quarantine")
-	keys, err := r.c.Keys.List(ctx)
-	if err != nil {
-		return err
-	}
+	var errs []error
 	for _, k := range keys {
-		if k.Kind != keyring.KindQuarantine || !k.Live() || now.Before(period.After(event.DayOf(k.Start).End())) {
+		if now.Before(period.After(event.DayOf(k.Start).End())) {
 			continue
 		}
-		if err := r.c.Keys.DestroyQuarantine(ctx, k.Tenant, string(event.DayOf(k.Start))); err != nil {
-			return err
-		}
-		r.destroyed(k)
+		errs = append(errs, r.destroy(k, func() error {
+			return r.c.Keys.DestroyQuarantine(ctx, k.Tenant, string(event.DayOf(k.Start)))
+		}))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // expireEpochs destroys the master of an epoch when the last token made with
 // it has expired: the last row that bears one comes a bridge after the epoch's
 // end, and expires a period later.
-func (r *Retention) expireEpochs(ctx context.Context, now time.Time) error {
+func (r *Retention) expireEpochs(ctx context.Context, now time.Time, keys []keyring.KeyInfo) error {
 	last := map[string]func(int64) time.Time{}
 	for _, t := range r.c.Policy.Tables() {
 		if t.Domain == nil || t.Class.Lasting {
@@ -295,21 +295,15 @@ func (r *Retention) expireEpochs(ctx context.Context, now time.Time) error {
 			return t.Class.Period.After(t.Domain.EpochStart(epoch+1).Add(t.Domain.Bridge)).AddDate(0, 0, 1)
 		}
 	}
-	keys, err := r.c.Keys.List(ctx)
-	if err != nil {
-		return err
-	}
+	var errs []error
 	for _, k := range keys {
 		end, known := last[k.Domain]
-		if k.Kind != keyring.KindEpoch || !k.Live() || !known || now.Before(end(k.Epoch)) {
+		if !known || now.Before(end(k.Epoch)) {
 			continue
 		}
-		if err := r.c.Keys.DestroyEpoch(ctx, k.Domain, k.Epoch); err != nil {
-			return err
-		}
-		r.destroyed(k)
+		errs = append(errs, r.destroy(k, func() error { return r.c.Keys.DestroyEpoch(ctx, k.Domain, k.Epoch) }))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // period is the longest rule of the classes that govern a store.
@@ -323,7 +317,11 @@ func (r *Retention) period(governs string) policy.Period {
 	return longest
 }
 
-func (r *Retention) destroyed(k keyring.KeyInfo) {
+func (r *Retention) destroy(k keyring.KeyInfo, do func() error) error {
+	if err := do(); err != nil {
+		return err
+	}
 	r.keys.Inc()
 	r.c.Logger.Info("key destroyed", "kind", string(k.Kind), "key", k.ID)
+	return nil
 }

@@ -225,6 +225,30 @@ func TestARunThatComesAYearLateCatchesUp(t *testing.T) {
 	}
 }
 
+// broken fails to drop one table's partitions, as a table that is locked would.
+type broken struct{ *warehouse.Warehouse }
+
+func (broken) Drop(context.Context, string, event.Day) error { return errors.New("locked") }
+
+func TestWhatCannotBeDroppedKeepsNothingElseAlive(t *testing.T) {
+	s := start(t)
+	f := s.store(event.DayOf(s.now.AddDate(0, 0, -1)), 1)
+	r := retention.New(retention.Config{
+		Policy: s.pol, Warehouse: broken{s.own}, Log: s.log, Keys: s.keys.Retention(),
+		Logger: lethetest.Logger(t), Metrics: prometheus.NewRegistry(), Now: func() time.Time { return s.now },
+	})
+	if err := r.Once(t.Context()); err == nil {
+		t.Error("a run that left something says that all is well")
+	}
+	if s.opens(f) || s.frames(f.day) != 0 {
+		t.Error("a partition that could not be dropped kept the key and the frames of its day")
+	}
+	s.run()
+	if s.rows(f.day) != 0 {
+		t.Error("the next run did not drop it")
+	}
+}
+
 func TestTheClockNeverGoesBack(t *testing.T) {
 	s := start(t)
 	at := s.now

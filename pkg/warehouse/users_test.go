@@ -25,7 +25,7 @@ func TestReadBarrierHidesARowTheInstantItExpires(t *testing.T) {
 			t.Errorf("%s: the analyst sees %d rows, want %d", step, n, analystSees)
 		}
 		// The control: the rows are there.
-		for _, w := range []*warehouse.Warehouse{admin, s.as(warehouse.UserVerify), s.as(warehouse.UserRetention)} {
+		for _, w := range []*warehouse.Warehouse{admin, s.as(warehouse.UserVerify)} {
 			if n := count(t, w, "visit"); n != 2 {
 				t.Errorf("%s: %d rows are there, want 2", step, n)
 			}
@@ -87,8 +87,8 @@ func TestUsersMayDoTheirWorkAndNoMore(t *testing.T) {
 		sql string
 		may []string
 	}{
-		{"SELECT count() FROM lethe.visit WHERE visitor != ''", []string{"admin", "rebuild", "retention", "analyst", "verify"}},
-		{"SELECT event_id FROM lethe.visit WHERE identified", []string{"admin", "loader", "rebuild", "retention", "analyst", "verify"}},
+		{"SELECT count() FROM lethe.visit WHERE visitor != ''", []string{"admin", "rebuild", "analyst", "verify"}},
+		{"SELECT event_id FROM lethe.visit WHERE identified", []string{"admin", "loader", "rebuild", "analyst", "verify"}},
 		{"SELECT max(at) FROM lethe.clock", []string{"admin", "loader", "rebuild", "retention", "analyst", "verify"}},
 		{"INSERT INTO lethe.visit (tenant) SELECT 'x' WHERE 0", []string{"admin", "loader", "rebuild"}},
 		{"INSERT INTO lethe.clock SELECT now64(3) WHERE 0", []string{"admin", "rebuild", "retention"}},
@@ -102,7 +102,7 @@ func TestUsersMayDoTheirWorkAndNoMore(t *testing.T) {
 		{"DROP DATABASE lethe", nil},
 		{"TRUNCATE TABLE lethe.visit", nil},
 		{"SELECT count() FROM system.parts", []string{"admin", "retention", "verify"}},
-		{"SELECT count() FROM system.processes", []string{"admin", "retention", "verify"}},
+		{"SELECT count() FROM system.processes", []string{"admin", "verify"}},
 		{"SELECT * FROM file('/etc/hostname', 'RawBLOB')", nil},
 		{"SELECT * FROM url('http://127.0.0.1:1/', 'RawBLOB')", nil},
 		{"SYSTEM STOP MERGES lethe.visit", nil},

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,15 +118,15 @@ func grouped(id string, commands ...*cobra.Command) []*cobra.Command {
 	return commands
 }
 
-// requireKnownArguments makes a wrong number of arguments, or a subcommand
-// that does not exist, bad usage (exit code 2).
+// requireKnownArguments makes a wrong number of arguments, a missing flag, or
+// a subcommand that does not exist, bad usage (exit code 2).
 func requireKnownArguments(c *cobra.Command) {
 	check := c.Args
 	if check == nil {
 		check = cobra.NoArgs
 	}
 	c.Args = func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
+		if err := cmp.Or(check(cmd, args), cmd.ValidateRequiredFlags()); err != nil {
 			return badUsage(cmd, err)
 		}
 		return nil

@@ -63,6 +63,15 @@ func statusCommand(g *globals) *cobra.Command {
 	return cmd
 }
 
+// more says how many a list left out.
+func more(cmd *cobra.Command, n int) error {
+	if n <= 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "… and %d more\n", n)
+	return err
+}
+
 func number(f float64) string { return strconv.FormatFloat(f, 'f', 0, 64) }
 
 func quarantineCommand(g *globals) *cobra.Command {
@@ -88,7 +97,10 @@ func quarantineCommand(g *globals) *cobra.Command {
 		for _, i := range answer.Items {
 			rows = append(rows, []string{strconv.FormatUint(i.Seq, 10), i.At.Format(time.RFC3339), i.Tenant, i.Service, i.Event, strconv.Itoa(i.Count), i.Reason})
 		}
-		return table(cmd.OutOrStdout(), []string{"SEQ", "AT", "TENANT", "SERVICE", "EVENT", "EVENTS", "REASON"}, rows)
+		if err := table(cmd.OutOrStdout(), []string{"SEQ", "AT", "TENANT", "SERVICE", "EVENT", "EVENTS", "REASON"}, rows); err != nil {
+			return err
+		}
+		return more(cmd, answer.Frames-len(answer.Items))
 	}
 	redrive := &cobra.Command{
 		Use:   "redrive",
@@ -121,6 +133,7 @@ func rebuildCommand(g *globals) *cobra.Command {
 		Short: "Recreate the warehouse from the clean log; answers come from the old one meanwhile",
 	}
 	cmd.Flags().BoolVar(&wait, "wait", true, "wait until it is done")
+	out := outputFlag(cmd, "table", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := g.connect("operator")
 		if err != nil {
@@ -142,7 +155,13 @@ func rebuildCommand(g *globals) *cobra.Command {
 				return err
 			}
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "rebuild %s: %d rows from %d of %d frames\n", state.Phase, state.Rows, state.Loaded, state.Target)
+		if *out == "json" {
+			if err := printJSON(cmd.OutOrStdout(), state); err != nil {
+				return err
+			}
+		} else {
+			fmt.Fprintf(cmd.OutOrStdout(), "rebuild %s: %d rows from %d of %d frames\n", state.Phase, state.Rows, state.Loaded, state.Target)
+		}
 		if state.Phase == "failed" {
 			return errReported
 		}
@@ -172,7 +191,10 @@ func keysCommand(g *globals) *cobra.Command {
 		for _, k := range answer.Keys {
 			rows = append(rows, []string{k.Name, k.State, k.At.Format(time.RFC3339)})
 		}
-		return table(cmd.OutOrStdout(), []string{"KEY", "STATE", "SINCE"}, rows)
+		if err := table(cmd.OutOrStdout(), []string{"KEY", "STATE", "SINCE"}, rows); err != nil {
+			return err
+		}
+		return more(cmd, answer.Live+answer.Destroyed-len(answer.Keys))
 	}
 	cmd.AddCommand(list)
 	return cmd

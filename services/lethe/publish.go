@@ -86,28 +86,24 @@ func documents(in io.Reader, send func(kind string, body []byte) error) error {
 		if len(body) > maxPublish {
 			return fault.Invalid.Errorf("the document is larger than %d bytes; write it as NDJSON, one event a line", maxPublish)
 		}
-		kind := "application/json"
-		if bytes.Contains(head, []byte(`"specversion"`)) {
-			kind = "application/cloudevents+json"
-			if bytes.HasPrefix(bytes.TrimSpace(head), []byte("[")) {
-				kind = "application/cloudevents-batch+json"
-			}
-		}
-		return send(kind, body)
+		return send("application/json", body) // the server knows a CloudEvent when it sees one
 	}
-	const chunk = 1 << 20
+	// The server takes larger requests, of at most 10,000 events.
+	const chunk, most = 1 << 20, 5_000
 	var body []byte
+	lines := 0
 	for {
 		line, err := r.ReadBytes('\n')
 		if err != nil && err != io.EOF {
 			return err
 		}
-		if len(body)+len(line) > chunk && len(body) > 0 {
+		if (len(body)+len(line) > chunk || lines == most) && len(body) > 0 {
 			if err := send("application/x-ndjson", body); err != nil {
 				return err
 			}
-			body = nil
+			body, lines = nil, 0
 		}
+		lines++
 		body = append(body, line...)
 		if err == io.EOF {
 			break
@@ -151,7 +147,10 @@ type problem struct {
 
 func printAccount(cmd *cobra.Command, form string, a client.Account, problems []problem) error {
 	if form == "json" {
-		return printJSON(cmd.OutOrStdout(), a)
+		if err := printJSON(cmd.OutOrStdout(), a); err != nil {
+			return err
+		}
+		return outcome(a)
 	}
 	w := cmd.OutOrStdout()
 	fmt.Fprintf(w, "read       %d\nstored     %d\nduplicate  %d\nexpired    %d\n", a.Read, a.Stored, a.Duplicate, a.Expired)
@@ -166,7 +165,7 @@ func printAccount(cmd *cobra.Command, form string, a client.Account, problems []
 	}
 	slices.Sort(reasons)
 	for _, reason := range reasons {
-		fmt.Fprintf(w, "  %d: %s\n", a.Refused[reason], reason)
+		fmt.Fprintf(w, "  %d × %s\n", a.Refused[reason], reason)
 	}
 	slices.SortFunc(problems, func(a, b problem) int {
 		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.number, b.number))
@@ -178,6 +177,15 @@ func printAccount(cmd *cobra.Command, form string, a client.Account, problems []
 			break
 		}
 		fmt.Fprintf(w, "  %s: %s\n", p.place, p.reason)
+	}
+	return outcome(a)
+}
+
+// outcome is a failure when something was refused and nothing is stored: a
+// script that sent the wrong file must learn of it.
+func outcome(a client.Account) error {
+	if len(a.Refused) > 0 && a.Stored+a.Duplicate+a.Expired == 0 {
+		return errReported
 	}
 	return nil
 }
