@@ -46,6 +46,7 @@ type envelope struct {
 	contentType, dataBase64             member
 	id, data                            member
 	unknown                             bool
+	twice                               bool // a member stands twice
 }
 
 // open reads the members of the object that dec stands before. Its error is
@@ -61,17 +62,29 @@ func open(dec *jsontext.Decoder, body []byte) (e envelope, err error) {
 			return e, err
 		}
 		at := e.member(name.String())
+		e.twice = e.twice || *at != nil
 		value, err := dec.ReadValue()
 		if err != nil {
 			return e, err
 		}
 		end := dec.InputOffset()
-		if value.Kind() != 'n' {
-			*at = body[end-int64(len(value)) : end]
-		}
+		*at = body[end-int64(len(value)) : end]
 	}
+	e.dropNulls()
 	_, err = dec.ReadToken()
 	return e, err
+}
+
+// dropNulls makes a member that is null absent.
+func (e *envelope) dropNulls() {
+	for _, m := range []*member{
+		&e.event, &e.occurredAt, &e.service, &e.version, &e.specversion, &e.typ, &e.source, &e.time,
+		&e.contentType, &e.dataBase64, &e.id, &e.data,
+	} {
+		if m.Kind() == 'n' {
+			*m = nil
+		}
+	}
 }
 
 // member is where the value of a name goes. An extension of a CloudEvent goes
@@ -184,6 +197,9 @@ func (r *reader) one(body []byte) (submission, error) {
 	whole = whole[bytes.IndexByte(whole, '{'):] // space or a comma stands before
 	if len(whole) > MaxEvent {
 		return refused(tooLarge), nil
+	}
+	if e.twice {
+		return refused("a member of the event stands twice"), nil
 	}
 	return r.interpret(e, whole, r.defaults), nil
 }

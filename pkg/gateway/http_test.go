@@ -163,10 +163,7 @@ func TestARequestThatCannotBeReadIsRefusedWhole(t *testing.T) {
 		{"cut short", "POST", "", "application/json", `[` + good, 400, nil},
 		{"two texts", "POST", "", "application/json", good + good, 400, nil},
 		{"a number", "POST", "", "application/json", "7", 400, nil},
-		{"a name twice", "POST", "", "application/json", `{"event":"a","event":"b"}`, 400, nil},
-		{"not UTF-8", "POST", "", "application/json", "{\"event\":\"\xff\"}", 400, nil},
 		{"nested", "POST", "", "application/json", strings.Repeat("[", 100), 400, nil},
-		{"nested in a line", "POST", "", "application/x-ndjson", strings.Repeat("[", 100), 400, nil},
 		{"a form", "POST", "", "application/x-www-form-urlencoded", good, 415, nil},
 		{"another charset", "POST", "", "application/json; charset=latin1", good, 415, nil},
 		{"a broken type", "POST", "", "json;;;", good, 415, nil},
@@ -389,5 +386,29 @@ func TestNumbersCountWhatWasAnswered(t *testing.T) {
 		if got[name] != want {
 			t.Errorf("%s is %v, want %v", name, got[name], want)
 		}
+	}
+}
+
+// What is wrong inside one event is that event's affair, as long as it is clear
+// where the next one begins.
+func TestAnEventThatIsJSONOfASortSpoilsNoOther(t *testing.T) {
+	for name, bad := range map[string]string{
+		"a member twice":         `{"event":"app_log","event":"app_log","data":{"level":"info","message":"bad"}}`,
+		"a member twice in data": `{"event":"app_log","data":{"level":"info","message":"bad","message":"bad"}}`,
+		"not UTF-8 in data":      "{\"event\":\"app_log\",\"data\":{\"level\":\"info\",\"message\":\"bad\xff\"}}",
+		"not UTF-8 outside":      "{\"event\":\"app_log\xff\",\"data\":{\"level\":\"info\",\"message\":\"bad\"}}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := setup(t)
+			if a := s.post("application/json", "["+line("a", "")+","+bad+","+line("b", "")+"]"); a.statuses() != "stored refused stored" {
+				t.Errorf("in an array: %s", a.text)
+			}
+			if a := s.post("application/x-ndjson", line("c", "")+"\n"+bad+"\n"+strings.Repeat(`{"data":`, 90)+"\n"+line("d", "")); a.statuses() != "stored refused refused stored" {
+				t.Errorf("in lines: %s", a.text)
+			}
+			if got := s.messages(); !slices.Equal(got, []string{"a", "b", "c", "d"}) {
+				t.Errorf("%d events are stored, want 4", len(got))
+			}
+		})
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // form is how a body holds events.
@@ -18,17 +20,26 @@ const (
 	formBinary             // the data of one CloudEvent, whose attributes are headers
 )
 
-const tooMany = "a request holds at most 10000 events"
+const (
+	deep    = "the JSON text is nested too deeply"
+	tooMany = "a request holds at most 10000 events"
+)
+
+// lenient lets a name that stands twice and bytes that are not UTF-8 pass where
+// events are told apart, so that an event with them spoils no other; each event
+// is then held to both.
+var lenient = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
 // parse reads a body. Its error is a failure of the whole request.
 func (r *reader) parse(as form, body []byte) ([]submission, error) {
-	if tooDeep(body) {
-		return nil, fail(http.StatusBadRequest, "the JSON text is nested too deeply")
-	}
 	if as == formLines {
 		return r.lines(body)
 	}
-	subs, err := r.text(as, body)
+	var subs []submission
+	err := fail(http.StatusBadRequest, deep)
+	if !tooDeep(body) {
+		subs, err = r.text(as, body)
+	}
 	if err != nil && as == formSniff && bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) &&
 		bytes.IndexByte(bytes.TrimSpace(body), '\n') > 0 {
 		return r.lines(body)
@@ -38,7 +49,7 @@ func (r *reader) parse(as form, body []byte) ([]submission, error) {
 
 // text reads a body that is one JSON text.
 func (r *reader) text(as form, body []byte) ([]submission, error) {
-	r.dec.Reset(bytes.NewBuffer(body))
+	r.dec.Reset(bytes.NewBuffer(body), lenient...)
 	var subs []submission
 	switch k := r.dec.PeekKind(); {
 	case k == '{' && as != formBatch:
@@ -109,7 +120,10 @@ func (r *reader) lines(body []byte) ([]submission, error) {
 }
 
 func (r *reader) line(line []byte) submission {
-	r.dec.Reset(bytes.NewBuffer(line))
+	if tooDeep(line) {
+		return refused(deep)
+	}
+	r.dec.Reset(bytes.NewBuffer(line), lenient...)
 	s, err := r.one(line)
 	if err != nil {
 		return refused(broken(err))

@@ -30,8 +30,11 @@ func Main(m *testing.M) int {
 }
 
 // Logger writes to the log of the test, from level Debug up, and falls silent
-// when the test ends.
+// when the test ends. A benchmark's is silent: it would measure its log.
 func Logger(t testing.TB) *slog.Logger {
+	if _, ok := t.(*testing.B); ok {
+		return slog.New(slog.DiscardHandler)
+	}
 	w := &output{w: t.Output()}
 	t.Cleanup(w.close)
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{

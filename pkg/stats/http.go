@@ -165,8 +165,6 @@ func parseQuestion(r *http.Request) (q Question, format string, err error) {
 			if format = v[0]; format != formatJSON && format != formatCSV && format != formatTable {
 				err = fault.Invalid.Errorf("format must be json, csv or table")
 			}
-		case event.CheckSymbol(name):
-			err = fault.Invalid.Errorf("there is no parameter %s; use by, from, to, format and filter.<dimension>", name)
 		default:
 			err = fault.Invalid.Errorf("there is no such parameter; use by, from, to, format and filter.<dimension>")
 		}

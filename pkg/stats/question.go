@@ -3,6 +3,7 @@ package stats
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/event"
@@ -63,7 +64,8 @@ type filter struct {
 }
 
 // check holds a question to what the metric declares. Its errors are
-// [fault.Invalid]; they repeat a name only where it could not be a value.
+// [fault.Invalid]; they name what the policy declares and repeat nothing of
+// the question, in which anything may stand.
 func (q Question) check(m *policy.Metric) (*plan, error) {
 	p := &plan{metric: m, from: q.From, to: q.To}
 	if len(q.By) > MaxDimensions {
@@ -108,11 +110,12 @@ func (q Question) check(m *policy.Metric) (*plan, error) {
 // declared finds a dimension of a metric.
 func declared(m *policy.Metric, name string) (dimension, error) {
 	d, ok := m.Dimension(name)
-	if !ok && event.CheckSymbol(name) {
-		return dimension{}, fault.Invalid.Errorf("the metric %s has no dimension %s", m.Name, name)
-	}
 	if !ok {
-		return dimension{}, fault.Invalid.Errorf("the metric %s has no such dimension", m.Name)
+		names := make([]string, len(m.Dimensions))
+		for i, d := range m.Dimensions {
+			names[i] = d.Name
+		}
+		return dimension{}, fault.Invalid.Errorf("the metric %s has no such dimension; it has %s", m.Name, strings.Join(names, ", "))
 	}
 	if d.Bucket != "" || d.Column == "service" {
 		return dimension{Dimension: d}, nil

@@ -144,11 +144,9 @@ func (s *Stats) metric(name string) (*policy.Metric, error) {
 	i, ok := slices.BinarySearchFunc(s.metrics, name, func(m *policy.Metric, n string) int {
 		return strings.Compare(m.Name, n)
 	})
-	if !ok && event.CheckSymbol(name) {
-		return nil, fault.NotFound.Errorf("there is no metric %s", name)
-	}
 	if !ok {
-		return nil, fault.NotFound.Errorf("there is no such metric")
+		// The name is not repeated: it may be somebody's.
+		return nil, fault.NotFound.Errorf("there is no such metric; GET /v1/stats lists those that there are")
 	}
 	return s.metrics[i], nil
 }

@@ -106,7 +106,9 @@ func up(t testing.TB, configure ...func(*running)) *running {
 		f(r)
 	}
 	t.Cleanup(func() {
+		r.EnginePID = 0 // nobody waits for it to end in order
 		r.Kill()
+		r.killEngine()
 		if t.Failed() {
 			t.Logf("log of lethe:\n%s", tail(r.log.String(), 60))
 		}
