@@ -23,7 +23,7 @@ type Row struct {
 	ExpiresAt time.Time
 	// Epoch is the number of the key epoch its tokens were made in.
 	Epoch int64
-	// Identified rows are recognised by ID when they come again.
+	// Identified rows are recognized by ID when they come again.
 	Identified bool
 	// Values are in the order of the table's columns.
 	Values []Value

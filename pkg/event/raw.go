@@ -21,7 +21,7 @@ type Contents struct {
 	OccurredAt time.Time // millisecond resolution, UTC
 	ReceivedAt time.Time
 	// Identified says that the publisher named the event and dated it, so
-	// that the same event may be recognised when it comes again.
+	// that the same event may be recognized when it comes again.
 	Identified bool
 	// Fields are names in the order of Values. Shared by a whole frame.
 	Fields []string
