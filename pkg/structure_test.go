@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -255,6 +256,49 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	for dir, ok := range said {
 		if !ok {
 			t.Errorf("package %s has no package comment", dir)
+		}
+	}
+}
+
+// TestEveryPromiseIsWhereItSaysItIs holds docs/promises.md to its own rule: the
+// number of what is enforced stands beside the code and in a test, and the
+// page leaves none out.
+func TestEveryPromiseIsWhereItSaysItIs(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "docs", "promises.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{}
+	for _, line := range strings.Split(string(page), "\n") {
+		if cells := strings.Split(line, "|"); len(cells) > 3 && strings.HasPrefix(strings.TrimSpace(cells[1]), "P") {
+			rows[strings.TrimSpace(cells[1])] = cells[3]
+		}
+	}
+	if len(rows) != 22 {
+		t.Errorf("the page has %d promises, want 22", len(rows))
+	}
+	code, tests := map[string]bool{}, map[string]bool{}
+	number := regexp.MustCompile(`\bP[0-9]+\b`)
+	for _, s := range sources(t) {
+		for _, group := range s.file.Comments {
+			for _, p := range number.FindAllString(group.Text(), -1) {
+				if s.test {
+					tests[p] = true
+				} else {
+					code[p] = true
+				}
+			}
+		}
+	}
+	for p, kept := range rows {
+		if strings.TrimSpace(kept) == "**not enforced yet**" {
+			continue
+		}
+		if !code[p] && p != "P10" { // kept by policy documents alone
+			t.Errorf("%s stands beside no code", p)
+		}
+		if !tests[p] {
+			t.Errorf("%s stands in no test", p)
 		}
 	}
 }

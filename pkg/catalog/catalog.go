@@ -9,7 +9,7 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 )
 
-// Catalog is a policy as people and other software read it. Its JSON is a
+// Catalog is a policy as people and other software read it (P21). Its JSON is a
 // public shape: members are added, not renamed.
 type Catalog struct {
 	Policy    string     `json:"policy"` // digest

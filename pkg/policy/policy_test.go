@@ -159,7 +159,7 @@ func TestEveryRuleOfABuiltInTableHolds(t *testing.T) {
 	}
 }
 
-// P4 to P10: the periods are those that are promised.
+// P4, P5, P6, P7, P8, P9, P10: the periods are those that are promised.
 func TestPeriodsAreThoseOfThePromises(t *testing.T) {
 	pol := builtin(t)
 	got := map[string]string{}

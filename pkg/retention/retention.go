@@ -137,7 +137,7 @@ func (r *Retention) Numbers() map[string]float64 {
 	return map[string]float64{"runs": float64(r.runs.Load())}
 }
 
-// dropPartitions removes the rows whose expiry day has ended. P4 to P8.
+// dropPartitions removes the rows whose expiry day has ended. P4, P5, P6, P7, P8.
 func (r *Retention) dropPartitions(ctx context.Context, now time.Time) error {
 	parts, err := r.c.Warehouse.Partitions(ctx)
 	var errs []error

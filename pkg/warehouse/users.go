@@ -46,7 +46,7 @@ const barrier = "expires_at > greatest(now64(3), (SELECT max(at) FROM " + Defaul
 const maxQuerySeconds = 60
 
 // Users derives the users from the policy: each with the least it needs, and
-// the analyst behind the read barrier on every event table (P4 to P8).
+// the analyst behind the read barrier on every event table (P4, P5, P6, P7, P8).
 //
 // The loader sees expired rows, as it must to recognize a late duplicate, but
 // of each row only which event it is.
