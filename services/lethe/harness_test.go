@@ -23,7 +23,14 @@ import (
 // The tests of this package run the built program as its users do: a process
 // of its own on a data directory of its own, asked over its CLI and HTTP.
 
-func TestMain(m *testing.M) { os.Exit(lethetest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := lethetest.Main(m)
+	_ = os.RemoveAll(programDir)
+	os.Exit(code)
+}
+
+// programDir holds the built program until the tests are over.
+var programDir string
 
 // program builds the program once, with crash points.
 var program = sync.OnceValues(func() (string, error) {
@@ -31,6 +38,7 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	programDir = dir
 	bin := filepath.Join(dir, "lethe")
 	cmd := exec.Command("go", "build", "-tags", "crashpoints", "-o", bin, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -386,18 +394,4 @@ func (r *running) Settle() {
 		last = out
 	}
 	r.t.Fatalf("the flow did not settle: %s", last)
-}
-
-// testData is the folder with real input beside the repository.
-func testData(t testing.TB, path string) string {
-	t.Helper()
-	dir := os.Getenv("LETHE_TEST_DATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "data")
-	}
-	file := filepath.Join(dir, filepath.FromSlash(path))
-	if _, err := os.Stat(file); err != nil {
-		t.Skipf("not tested on real input: %s is not there (set LETHE_TEST_DATA)", path)
-	}
-	return file
 }

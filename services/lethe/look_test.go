@@ -121,3 +121,17 @@ func change(t testing.TB, text, old, new string) string {
 
 // long says whether tests run at their full size.
 func long() bool { return os.Getenv("LETHE_TEST_LONG") == "1" }
+
+// testData is the folder with real input beside the repository.
+func testData(t testing.TB, path string) string {
+	t.Helper()
+	dir := os.Getenv("LETHE_TEST_DATA")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "..", "shared", "data")
+	}
+	file := filepath.Join(dir, filepath.FromSlash(path))
+	if _, err := os.Stat(file); err != nil {
+		t.Skipf("not tested on real input: %s is not there (set LETHE_TEST_DATA)", path)
+	}
+	return file
+}
