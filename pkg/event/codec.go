@@ -2,6 +2,7 @@ package event
 
 import (
 	"encoding/binary"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/s2"
@@ -28,7 +29,9 @@ func RawBody(events []Raw) []byte {
 	if len(events) > 0 {
 		fields = events[0].open().Fields
 	}
-	b := appendNames(make([]byte, 0, 64+256*len(events)), fields)
+	scratch := scratches.Get().(*scratch)
+	defer scratch.free()
+	b := appendNames(scratch.plain[:0], fields)
 	b = binary.AppendUvarint(b, uint64(len(events)))
 	for _, e := range events {
 		c := e.open()
@@ -40,7 +43,8 @@ func RawBody(events []Raw) []byte {
 			b = appendValue(b, c.Values[i])
 		}
 	}
-	return compress(b)
+	scratch.plain = b
+	return scratch.compress()
 }
 
 // ParseRawBody is the inverse of RawBody.
@@ -50,26 +54,30 @@ func ParseRawBody(body []byte) ([]Raw, error) {
 		return nil, err
 	}
 	fields := r.names()
-	n := r.count()
-	events := make([]Raw, 0, n)
-	for range n {
-		c := Contents{Fields: fields}
+	n, values := r.events(len(fields))
+	events, contents := make([]Raw, n), make([]Contents, n)
+	for i := range contents {
+		c := &contents[i]
+		c.Fields = fields
 		c.ID = r.id()
 		c.OccurredAt = r.time()
 		c.ReceivedAt = r.time()
 		c.Identified = r.byte()&flagIdentified != 0
-		c.Values = r.values(len(fields))
-		if r.bad {
-			break
-		}
-		events = append(events, Raw{open: func() *Contents { return &c }})
+		c.Values, values = values[:len(fields):len(fields)], values[len(fields):]
+		r.values(c.Values)
+		events[i] = Raw{open: func() *Contents { return c }}
 	}
-	return events, r.end()
+	if err := r.end(); err != nil {
+		return nil, err
+	}
+	return events, nil
 }
 
 // CleanBody encodes rows of one table.
 func CleanBody(columns []string, rows []Clean) []byte {
-	b := appendNames(make([]byte, 0, 64+128*len(rows)), columns)
+	scratch := scratches.Get().(*scratch)
+	defer scratch.free()
+	b := appendNames(scratch.plain[:0], columns)
 	b = binary.AppendUvarint(b, uint64(len(rows)))
 	for _, c := range rows {
 		row := c.row()
@@ -82,7 +90,8 @@ func CleanBody(columns []string, rows []Clean) []byte {
 			b = appendValue(b, row.Values[i])
 		}
 	}
-	return compress(b)
+	scratch.plain = b
+	return scratch.compress()
 }
 
 // ParseCleanBody is the inverse of CleanBody. The rows' Table is left to the
@@ -93,22 +102,22 @@ func ParseCleanBody(body []byte) (columns []string, rows []Row, err error) {
 		return nil, nil, err
 	}
 	columns = r.names()
-	n := r.count()
-	rows = make([]Row, 0, n)
-	for range n {
-		var row Row
+	n, values := r.events(len(columns))
+	rows = make([]Row, n)
+	for i := range rows {
+		row := &rows[i]
 		row.ID = r.id()
 		row.OccurredAt = r.time()
 		row.ExpiresAt = r.time()
 		row.Epoch = r.varint()
 		row.Identified = r.byte()&flagIdentified != 0
-		row.Values = r.values(len(columns))
-		if r.bad {
-			break
-		}
-		rows = append(rows, row)
+		row.Values, values = values[:len(columns):len(columns)], values[len(columns):]
+		r.values(row.Values)
 	}
-	return columns, rows, r.end()
+	if err := r.end(); err != nil {
+		return nil, nil, err
+	}
+	return columns, rows, nil
 }
 
 func flags(identified bool) byte {
@@ -118,15 +127,40 @@ func flags(identified bool) byte {
 	return 0
 }
 
-func compress(b []byte) []byte {
-	out := make([]byte, 1, 1+s2.MaxEncodedLen(len(b)))
-	out[0] = bodyS2
-	enc := s2.Encode(out[1:cap(out)], b)
-	if len(enc) >= len(b) {
-		out[0] = bodyPlain
-		return append(out[:1], b...)
+// scratch is memory for one encoding, used again for the next. A body has its
+// own memory, of just its size.
+type scratch struct {
+	plain, compressed []byte
+}
+
+var scratches = sync.Pool{New: func() any { return &scratch{} }}
+
+// maxScratch is the size from which memory is not kept.
+const maxScratch = 1 << 20
+
+// free gives the memory back, and nobody's values with it.
+func (s *scratch) free() {
+	if cap(s.compressed) > maxScratch {
+		return
 	}
-	return out[:1+len(enc)]
+	clear(s.plain)
+	clear(s.compressed)
+	scratches.Put(s)
+}
+
+// compress returns the body for what is in plain.
+func (s *scratch) compress() []byte {
+	if need := s2.MaxEncodedLen(len(s.plain)); cap(s.compressed) < need {
+		s.compressed = make([]byte, need)
+	}
+	form, content := byte(bodyS2), s2.Encode(s.compressed[:cap(s.compressed)], s.plain)
+	if len(content) >= len(s.plain) {
+		form, content = bodyPlain, s.plain
+	}
+	body := make([]byte, 1+len(content))
+	body[0] = form
+	copy(body[1:], content)
+	return body
 }
 
 // maxBody bounds what a body may expand to: a frame holds one request's events
@@ -139,7 +173,7 @@ func expand(b []byte) (*reader, error) {
 	}
 	switch b[0] {
 	case bodyPlain:
-		return &reader{b: b[1:]}, nil
+		return newReader(b[1:]), nil
 	case bodyS2:
 		n, err := s2.DecodedLen(b[1:])
 		if err != nil || n > maxBody {
@@ -149,7 +183,7 @@ func expand(b []byte) (*reader, error) {
 		if err != nil {
 			return nil, errBody
 		}
-		return &reader{b: out}, nil
+		return newReader(out), nil
 	}
 	return nil, errBody
 }
@@ -182,10 +216,15 @@ func appendValue(b []byte, v Value) []byte {
 }
 
 // reader reads a body and remembers the first thing that was wrong with it.
+// The texts of values share one copy of the body, which lives as long as any of
+// them: a frame's events are used together.
 type reader struct {
-	b   []byte
-	bad bool
+	text string // the whole body
+	b    []byte // what is left of it
+	bad  bool
 }
+
+func newReader(b []byte) *reader { return &reader{text: string(b), b: b} }
 
 func (r *reader) take(n int) []byte {
 	if r.bad || n < 0 || n > len(r.b) {
@@ -234,13 +273,18 @@ func (r *reader) count() int {
 	return int(n)
 }
 
-func (r *reader) str() string { return string(r.take(r.count())) }
+func (r *reader) str() string { return r.string(r.count()) }
+
+func (r *reader) string(n int) string {
+	at := len(r.text) - len(r.b)
+	return r.text[at : at+len(r.take(n))]
+}
 
 func (r *reader) names() []string {
 	n := r.count()
 	names := make([]string, 0, n)
 	for range n {
-		names = append(names, r.str())
+		names = append(names, string(r.take(r.count())))
 	}
 	return names
 }
@@ -252,12 +296,19 @@ func (r *reader) id() (id ID) {
 
 func (r *reader) time() time.Time { return time.UnixMilli(r.varint()).UTC() }
 
-func (r *reader) values(n int) []Value {
-	if n > len(r.b) {
+// events reads how many events there are and makes room for their values.
+func (r *reader) events(fields int) (n int, values []Value) {
+	n = r.count()
+	if n > len(r.b)/(len(ID{})+fields) { // each takes that much or more
 		r.bad = true
-		return nil
 	}
-	values := make([]Value, n)
+	if r.bad {
+		return 0, nil
+	}
+	return n, make([]Value, n*fields)
+}
+
+func (r *reader) values(values []Value) {
 	for i := range values {
 		k := Kind(r.byte())
 		switch k {
@@ -265,7 +316,7 @@ func (r *reader) values(n int) []Value {
 		case String:
 			values[i] = Value{kind: k, str: r.str()}
 		case Token:
-			values[i] = Value{kind: k, str: string(r.take(TokenSize))}
+			values[i] = Value{kind: k, str: r.string(TokenSize)}
 		case Int, Time, Bool:
 			values[i] = Value{kind: k, num: r.varint()}
 		case Float:
@@ -276,10 +327,9 @@ func (r *reader) values(n int) []Value {
 			r.bad = true
 		}
 		if r.bad {
-			return nil
+			return
 		}
 	}
-	return values
 }
 
 func (r *reader) end() error {

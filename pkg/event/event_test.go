@@ -3,8 +3,10 @@ package event_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lethe-pipeline/lethe/pkg/event"
+	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/lethetest"
 )
 
 const secret = "ada-canary@example.org"
@@ -148,6 +152,47 @@ func TestBodiesComeBackAsTheyWentIn(t *testing.T) {
 	})
 }
 
+func TestABodyAndItsTextsShareNoMemoryWithWhatComesNext(t *testing.T) {
+	at := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	body := func(text string) []byte {
+		return event.RawBody([]event.Raw{event.NewRaw(contents(at, []string{"a"}, event.StringValue(text)))})
+	}
+	for _, text := range []string{"x", strings.Repeat("forget ", 100)} { // plain and compressed
+		first := body(text)
+		before := bytes.Clone(first)
+		body(strings.Repeat("y", len(text)))
+		if !bytes.Equal(first, before) {
+			t.Error("a body changed when another was made")
+		}
+		raws, err := event.ParseRawBody(first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(first)
+		if got := event.Open(raws[0]).Values[0].Str(); got != text {
+			t.Error("a text changed when the body that it was read from did")
+		}
+	}
+}
+
+func TestABodyThatClaimsMoreThanItHoldsTakesNoMemory(t *testing.T) {
+	// 10,000 fields without a name, and 10,000 events in as many bytes.
+	body := append([]byte{0, 0x90, 0x4e}, make([]byte, 10_000)...)
+	body = append(append(body, 0x90, 0x4e), make([]byte, 10_000)...)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := event.ParseRawBody(body); !errors.Is(err, fault.Corrupt) {
+		t.Errorf("a raw body that claims too much: %v", err)
+	}
+	if _, _, err := event.ParseCleanBody(body); !errors.Is(err, fault.Corrupt) {
+		t.Errorf("a clean body that claims too much: %v", err)
+	}
+	runtime.ReadMemStats(&after)
+	if taken := after.TotalAlloc - before.TotalAlloc; taken > 4<<20 {
+		t.Errorf("a body of %d bytes took %d bytes to read", len(body), taken)
+	}
+}
+
 func TestADamagedFrameIsCorruptAndNeverPanics(t *testing.T) {
 	at := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 	body := event.RawBody([]event.Raw{event.NewRaw(contents(at, []string{"a"}, event.StringValue("x")))})
@@ -233,16 +278,22 @@ func BenchmarkBody(b *testing.B) {
 		)))
 	}
 	b.Run("encode", func(b *testing.B) {
+		m := lethetest.NewMeter(b)
+		m.Start()
 		for b.Loop() {
 			_ = event.RawBody(raws)
 		}
+		m.Report(b.N * event.MaxFrameEvents)
 		b.ReportMetric(float64(len(event.RawBody(raws)))/event.MaxFrameEvents, "B/event")
 	})
 	body := event.RawBody(raws)
 	b.Run("decode", func(b *testing.B) {
+		m := lethetest.NewMeter(b)
+		m.Start()
 		for b.Loop() {
 			_, _ = event.ParseRawBody(body)
 		}
+		m.Report(b.N * event.MaxFrameEvents)
 	})
 	plain := event.ExpandForBenchmark(body)
 	b.Run("zstd", func(b *testing.B) {

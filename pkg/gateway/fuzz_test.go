@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/lethe-pipeline/lethe/pkg/gateway"
@@ -47,17 +46,4 @@ func FuzzParse(f *testing.F) {
 			t.Error("the body was changed")
 		}
 	})
-}
-
-// BenchmarkPost measures a request of 500 events from the wire to the disk.
-func BenchmarkPost(b *testing.B) {
-	s := setup(b)
-	body := strings.Repeat(`{"event":"http_access","occurred_at":"`+s.clock().Format("2006-01-02T15:04:05Z")+`","data":{"client_ip":"192.0.2.7","method":"GET","path":"/shop/item?id=7","protocol":"HTTP/1.1","status":200,"bytes":5120,"referrer":"https://www.example.org/shop","user_agent":"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0","host":"www.example.org","duration_ms":12.5}}`+"\n", 500)
-	b.SetBytes(int64(len(body)))
-	for b.Loop() {
-		if a := s.post("application/x-ndjson", body); a.receipts[0].Status != "stored" {
-			b.Fatal(a.text)
-		}
-	}
-	b.ReportMetric(500*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }

@@ -8,11 +8,13 @@ var (
 	ForTables  = forTables
 )
 
-// OrdinaryText and OrdinaryPath are the fast ways; tests hold them to the slow
+// OrdinaryText and the others are the fast ways; tests hold them to the slow
 // ones.
 var (
 	OrdinaryText = ordinaryText
 	OrdinaryPath = ordinaryPath
+	OrdinaryHost = ordinaryHost
+	SlowHost     = hostName.ToASCII
 	SlowText     = func(s string) string { out, _ := scanText(s); return out }
 )
 

@@ -63,30 +63,66 @@ func publicHost(host string) string {
 	if host == "" || len(host) > 1024 {
 		return ""
 	}
-	if _, err := netip.ParseAddr(host); err == nil {
-		return markIP
+	if !ordinaryHost(host) {
+		if _, err := netip.ParseAddr(host); err == nil {
+			return markIP
+		}
+		var err error
+		if host, err = hostName.ToASCII(host); err != nil {
+			return ""
+		}
+		host = strings.TrimSuffix(host, ".")
 	}
-	host, err := hostName.ToASCII(host)
-	host = strings.TrimSuffix(host, ".")
-	if err != nil || len(host) > 253 {
+	if len(host) > 253 {
 		return ""
 	}
 	if hasIP(host) {
 		return markIP // ip-192-0-2-1.example.net
 	}
-	labels := strings.Split(host, ".")
-	if len(labels) < 2 || !topLevel(labels[len(labels)-1]) {
+	dot := strings.LastIndexByte(host, '.')
+	if dot < 0 || !topLevel(host[dot+1:]) {
 		return ""
 	}
-	for i, label := range labels {
+	identified := false
+	for label := range strings.SplitSeq(host, ".") {
 		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
 			return ""
 		}
-		if !strings.HasPrefix(label, "xn--") && identifying(label) {
+		identified = identified || identifyingLabel(label)
+	}
+	if !identified {
+		return host
+	}
+	labels := strings.Split(host, ".")
+	for i, label := range labels {
+		if identifyingLabel(label) {
 			labels[i] = markID
 		}
 	}
 	return strings.Join(labels, ".")
+}
+
+// ordinaryHost is the fast way for a name that is its own A-label already:
+// lower-case letters and digits, single dots and hyphens between them, and a
+// letter first, which no address has without a colon.
+func ordinaryHost(host string) bool {
+	before := byte('.')
+	for i := range len(host) {
+		c := host[i]
+		switch {
+		case c >= 'a' && c <= 'z':
+		case isDigit(c) && i > 0:
+		case (c == '.' || c == '-') && before != '.' && before != '-':
+		default:
+			return false
+		}
+		before = c
+	}
+	return before != '.' && before != '-'
+}
+
+func identifyingLabel(label string) bool {
+	return !strings.HasPrefix(label, "xn--") && identifying(label)
 }
 
 // topLevel says whether a label can stand at the top of the DNS: two letters or

@@ -163,6 +163,27 @@ func TestTheFastWaysAnswerAsTheSlowOnes(t *testing.T) {
 	})
 }
 
+func TestAnOrdinaryHostIsItsOwnALabel(t *testing.T) {
+	host := rapid.StringMatching(`[a-z0-9-]{0,5}(\.[a-z0-9:A_-]{0,5}){0,4}`)
+	ordinary := 0
+	rapid.Check(t, func(t *rapid.T) {
+		s := host.Draw(t, "host")
+		if !treatment.OrdinaryHost(s) {
+			return
+		}
+		ordinary++
+		if _, err := netip.ParseAddr(s); err == nil {
+			t.Fatalf("%q is an ordinary host, and an address", s)
+		}
+		if a, err := treatment.SlowHost(s); err != nil || a != s {
+			t.Fatalf("%q is an ordinary host, and the slow way makes it %q, %v", s, a, err)
+		}
+	})
+	if ordinary == 0 {
+		t.Fatal("no host was ordinary; nothing was tested")
+	}
+}
+
 func TestHostsAndAgentsShowNothingOfTheirText(t *testing.T) {
 	known := treatment.Families()
 	rapid.Check(t, func(t *rapid.T) {
