@@ -215,7 +215,7 @@ func expect(visits []visit, q stats.Question) (rows []stats.Row, total stats.Num
 		return []stats.Row{}, total
 	}
 
-	var concealed, disclosed []visit
+	var concealed []visit
 	exposed := map[string]map[int]bool{} // people that shown rows count
 	var added int64
 	display := map[string]*modelCell{}
@@ -234,7 +234,6 @@ func expect(visits []visit, q stats.Question) (rows []stats.Row, total stats.Num
 			}
 			c.sorting += "~"
 		} else {
-			disclosed = append(disclosed, c.visits...)
 			added += c.value
 			if q.Metric == "present" {
 				exposed = join(exposed, present(c.visits))
