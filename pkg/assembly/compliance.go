@@ -51,7 +51,15 @@ var Compliance = Part{"compliance", func(ctx context.Context, site *Site) (proce
 		Command: func(ctx context.Context, name string, request any) ([]byte, error) {
 			return command(ctx, nc, name, request)
 		},
-		Drift: func(ctx context.Context) error { return eventlog.Check(ctx, js, site.streams()) },
+		Drift: func(ctx context.Context) error {
+			if err := eventlog.Check(ctx, js, site.streams()); err != nil {
+				return err
+			}
+			if err := eventlog.CheckConsumers(ctx, js, eventlog.RawStream); err != nil {
+				return err
+			}
+			return eventlog.CheckConsumers(ctx, js, eventlog.CleanStream)
+		},
 	}).Routes(site.mux)
 	return idle, nil
 }}

@@ -108,6 +108,10 @@ func (w *worker) treat(ctx context.Context, o *outcome, from origin, raws []even
 	w.tokens.begin(ctx)
 	now := w.p.cfg.Now()
 	rows, rejected, err := w.p.treat.Apply(from.header, raws, now, &w.tokens)
+	for err == nil && !w.tokens.lived() {
+		w.tokens.begin(ctx)
+		rows, rejected, err = w.p.treat.Apply(from.header, raws, now, &w.tokens)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -58,3 +58,16 @@ func (t *tokens) Token(key treatment.TokenKey, parts []string) (token [event.Tok
 	}
 	return m.Token(parts...), nil
 }
+
+// lived says whether every key that made a token of the frame at hand is still
+// there. A tokenizer whose key was destroyed makes random tokens, which would
+// count one subject as many (P19).
+func (t *tokens) lived() bool {
+	for key, m := range t.made {
+		if m.frame == t.frame && m.Live() != nil {
+			delete(t.made, key)
+			return false
+		}
+	}
+	return true
+}
