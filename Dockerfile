@@ -8,7 +8,11 @@ COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -o /out/ ./services/...
 
 FROM debian:bookworm-slim
-RUN useradd --system --uid 7480 --home-dir /var/lib/lethe --create-home lethe
+# A container may run as whoever owns the secrets, so the volume of the keys
+# takes any user; what is made in it is its maker's alone.
+RUN useradd --system --uid 7480 --home-dir /var/lib/lethe --create-home lethe \
+ && chmod 755 /var/lib/lethe \
+ && install -d -m 1777 /var/lib/lethe/keys
 COPY --from=build /out/ /usr/local/bin/
 USER lethe
 WORKDIR /var/lib/lethe

@@ -105,9 +105,18 @@ func (r *Reader) AckThrough(ctx context.Context, seq uint64) error {
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
+	if r.nc.Stats().Reconnects != r.connection {
+		// A server that was killed may not remember that it delivered, and
+		// then never answers a confirmation.
+		_ = r.Close()
+	}
 	for {
-		if d, ok := r.lastOpen(seq); ok {
-			return r.confirm(ctx, d)
+		if d, ok := r.lastOpen(seq); ok && r.sub != nil {
+			err := r.confirm(ctx, d)
+			if err != nil {
+				_ = r.Close() // what it confirms must come again
+			}
+			return err
 		}
 		// The consumer was started over since seq was fetched: its deliveries
 		// must come again before they can be confirmed.
