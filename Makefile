@@ -56,7 +56,7 @@ engine: ## fetch the embedded ClickHouse into the user's cache, once
 	@pkg/embedded/engine/fetch
 
 compose: ## start every service as a container of its own
-	$(COMPOSE) up --build
+	COMPOSE_USER=$$(id -u):$$(id -g) $(COMPOSE) up --build
 
 clean: ## remove what was built and the data of `make run`
 	rm -rf bin data

@@ -1,6 +1,7 @@
 package eventlog_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -191,6 +192,33 @@ func TestWhatWasTreatedBeforeALossCanBeConfirmedAfterIt(t *testing.T) {
 	}
 	if got := fetch(t, r, 100); !same(got, sequence(1, 20)) {
 		t.Errorf("then came %v", got)
+	}
+}
+
+// A server that was killed forgets deliveries that it had not yet written down,
+// and never answers a confirmation of one.
+func TestWhatTheServerForgotItDeliveredCanBeConfirmed(t *testing.T) {
+	s := open(t, eventlog.Limits{})
+	s.fill(10)
+	r := s.rawReader()
+	if got := fetch(t, r, 10); !same(got, sequence(1, 10)) {
+		t.Fatalf("first came %v", got)
+	}
+	// It forgets, as by a crash.
+	reset := "$JS.API.CONSUMER.RESET." + eventlog.RawStream + "." + eventlog.RawConsumer
+	if _, err := s.connect("operator").Request(reset, []byte("{}"), 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := r.AckThrough(ctx, 10); !errors.Is(err, fault.Unavailable) {
+		t.Fatalf("the server confirmed what it does not remember: %v", err)
+	}
+	if err := r.AckThrough(t.Context(), 10); err != nil {
+		t.Fatal(err)
+	}
+	if floor, err := r.Floor(t.Context()); err != nil || floor != 10 {
+		t.Errorf("floor %d, err %v", floor, err)
 	}
 }
 
