@@ -25,6 +25,7 @@ func FindLibrary(explicit string) (string, error) {
 	if named == "" {
 		named = os.Getenv(EngineLibraryEnv)
 	}
+	const otherwise = "use `docker compose up`, or name a ClickHouse server with `clickhouse.addr`"
 	if named != "" {
 		path, err := filepath.Abs(named)
 		if err == nil {
@@ -32,11 +33,10 @@ func FindLibrary(explicit string) (string, error) {
 		}
 		if err != nil {
 			return "", fmt.Errorf("the ClickHouse library that the configuration or %s names cannot be used (%w); "+
-				"name another, or none and run `make engine`", EngineLibraryEnv, err)
+				"name another, or none and run `make engine`, or %s", EngineLibraryEnv, err, otherwise)
 		}
 		return path, nil
 	}
-	const otherwise = "use `docker compose up`, or name a ClickHouse server with `clickhouse.addr`"
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		return "", fmt.Errorf("the embedded ClickHouse is for linux/amd64 and this is %s/%s; %s",
 			runtime.GOOS, runtime.GOARCH, otherwise)

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math/big"
 	"net/netip"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,16 +24,12 @@ import (
 
 func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// agreeDocuments is how many documents each schema is compared on: 20,000,
-// and 100,000 when LETHE_TEST_LONG is set.
+// agreeDocuments is how many documents each schema is compared on.
 func agreeDocuments() int {
-	if os.Getenv("LETHE_TEST_LONG") != "" {
-		return 100_000
-	}
 	if testing.Short() || raceEnabled {
 		return 2_000
 	}
-	return 20_000
+	return 100_000
 }
 
 // validator compiles a schema document with an independent implementation of
