@@ -45,7 +45,7 @@ var Gateway = Part{"gateway", func(_ context.Context, site *Site) (process.Servi
 	g.Routes(site.mux)
 	return reporting(site, nc, "gateway", g.Numbers, process.Func(func(ctx context.Context, ready func()) error {
 		err := g.Run(ctx, ready)
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		if closed := raw.Close(stop); err == nil {
 			err = closed

@@ -98,8 +98,10 @@ type Server struct {
 	log      *slog.Logger
 }
 
-// stopTimeout bounds how long a stopping server waits for the verbs in hand.
-const stopTimeout = 4 * time.Second
+// stopTimeout bounds how long a stopping server waits for the verbs in hand. It
+// is well below what a service has to stop: a connection that a caller opened
+// and never used keeps Shutdown waiting for five seconds.
+const stopTimeout = 2 * time.Second
 
 // NewServer takes the address. Nothing is answered before [Server.Run].
 func NewServer(c ServerConfig) (*Server, error) {
