@@ -28,19 +28,20 @@ var mayImport = []struct {
 }{
 	{"pkg/fault", ""},
 	{"pkg/crashpoint", ""}, // a no-op unless built with -tags crashpoints
+	{"pkg/metric", ""},     // one way to register a metric
 	{"pkg/event", "fault"},
 	{"pkg/policy", "fault event"},
 	{"schemas", ""},
 	{"pipelines", ""},
 	{"pkg/treatment", "fault event policy"},
 	{"pkg/catalog", "policy"},
-	{"pkg/eventlog", "fault event policy"},
+	{"pkg/eventlog", "fault metric event policy"},
 	{"pkg/warehouse", "fault event policy"},
 	{"pkg/keyring", "fault"}, // domains and classes reach it as names
 	{"pkg/access", "fault policy"},
 	{"pkg/gateway", "fault event policy eventlog access keyring crashpoint"},
-	{"pkg/pseudonymizer", "fault event policy eventlog treatment keyring crashpoint"},
-	{"pkg/loader", "fault event policy eventlog warehouse keyring crashpoint"},
+	{"pkg/pseudonymizer", "fault event policy eventlog treatment keyring crashpoint metric"},
+	{"pkg/loader", "fault event policy eventlog warehouse keyring crashpoint metric"},
 	{"pkg/retention", "fault event policy eventlog warehouse keyring"},
 	{"pkg/stats", "fault event policy warehouse access"},
 	{"pkg/operation", "fault policy catalog eventlog warehouse access"},

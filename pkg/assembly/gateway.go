@@ -22,7 +22,7 @@ var Gateway = Part{"gateway", func(_ context.Context, site *Site) (process.Servi
 	if err != nil {
 		return nil, err
 	}
-	keys, err := gatewayKeys(site)
+	keys, err := power(site, (*keyring.Keyring).Gateway, (*keyring.Remote).Gateway)
 	if err != nil {
 		return nil, err
 	}
@@ -53,17 +53,6 @@ var Gateway = Part{"gateway", func(_ context.Context, site *Site) (process.Servi
 		return err
 	})), nil
 }}
-
-func gatewayKeys(site *Site) (keyring.Gateway, error) {
-	if k := site.localKeys(); k != nil {
-		return k.Gateway(), nil
-	}
-	r, err := site.remoteKeys()
-	if err != nil {
-		return nil, err
-	}
-	return r.Gateway(), nil
-}
 
 // free looks at the disk that the logs are on, where it is this machine's.
 func (s *Site) free() func() (uint64, error) {

@@ -34,7 +34,7 @@ var Loader = Part{"loader", func(ctx context.Context, site *Site) (process.Servi
 	if err != nil {
 		return nil, err
 	}
-	keys, err := loaderKeys(site)
+	keys, err := power(site, (*keyring.Keyring).Loader, (*keyring.Remote).Loader)
 	if err != nil {
 		return nil, err
 	}
@@ -78,15 +78,4 @@ func rebuild(ctx context.Context, bucket *eventlog.Bucket, start bool) (operatio
 		return operation.RebuildState{Phase: "none"}, nil
 	}
 	return operation.RebuildState{Phase: string(p.Phase), Loaded: p.Loaded, Target: p.Target, Rows: p.Rows}, err
-}
-
-func loaderKeys(site *Site) (keyring.Loader, error) {
-	if k := site.localKeys(); k != nil {
-		return k.Loader(), nil
-	}
-	r, err := site.remoteKeys()
-	if err != nil {
-		return nil, err
-	}
-	return r.Loader(), nil
 }

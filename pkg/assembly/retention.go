@@ -22,7 +22,7 @@ var Retention = Part{"retention", func(ctx context.Context, site *Site) (process
 	if err != nil {
 		return nil, err
 	}
-	keys, err := retentionKeys(site)
+	keys, err := power(site, (*keyring.Keyring).Retention, (*keyring.Remote).Retention)
 	if err != nil {
 		return nil, err
 	}
@@ -37,14 +37,3 @@ var Retention = Part{"retention", func(ctx context.Context, site *Site) (process
 	})
 	return reporting(site, nc, "retention", r.Numbers, r), nil
 }}
-
-func retentionKeys(site *Site) (keyring.Retention, error) {
-	if k := site.localKeys(); k != nil {
-		return k.Retention(), nil
-	}
-	r, err := site.remoteKeys()
-	if err != nil {
-		return nil, err
-	}
-	return r.Retention(), nil
-}

@@ -222,6 +222,20 @@ func (s *Site) localKeys() *keyring.Keyring {
 	return s.keys
 }
 
+// power is one power over the keys: of the keyring in this process, or of the
+// one in another, which grants no more than the service's certificate says.
+func power[P any](s *Site, local func(*keyring.Keyring) P, remote func(*keyring.Remote) P) (P, error) {
+	if k := s.localKeys(); k != nil {
+		return local(k), nil
+	}
+	r, err := s.remoteKeys()
+	if err != nil {
+		var none P
+		return none, err
+	}
+	return remote(r), nil
+}
+
 // remoteKeys reaches a keyring in another process. The certificate in
 // keyring.certificates decides which of its verbs are granted.
 func (s *Site) remoteKeys() (*keyring.Remote, error) {

@@ -1,11 +1,12 @@
 package loader
 
 import (
-	"errors"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lethe-pipeline/lethe/pkg/metric"
 )
 
 // counts are what the loader tells about itself, by name for the status and as
@@ -27,46 +28,29 @@ func newCounts(reg prometheus.Registerer) *counts {
 	return &counts{
 		values: map[string]float64{"rows": 0, "frames": 0, "rounds": 0, "duplicates": 0, "expired_frames": 0,
 			"unknown_frames": 0, "retries": 0, "replays": 0, "rebuilds": 0, "last_seq": 0, "waiting_frames": 0},
-		rows: register(reg, prometheus.NewCounter(prometheus.CounterOpts{
+		rows: metric.Register(reg, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "lethe_loader_rows_total", Help: "Rows that are in the warehouse.",
 		})),
-		frames: register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+		frames: metric.Register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lethe_loader_frames_total", Help: "Clean frames by what became of them: loaded, expired or unknown.",
 		}, []string{"outcome"})),
-		dropped: register(reg, prometheus.NewCounter(prometheus.CounterOpts{
+		dropped: metric.Register(reg, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "lethe_loader_duplicates_total", Help: "Rows that were recognized as events already stored.",
 		})),
-		retries: register(reg, prometheus.NewCounter(prometheus.CounterOpts{
+		retries: metric.Register(reg, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "lethe_loader_retries_total", Help: "Attempts that a store failed.",
 		})),
-		last: register(reg, prometheus.NewGauge(prometheus.GaugeOpts{
+		last: metric.Register(reg, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "lethe_loader_last_sequence", Help: "Sequence of the clean log through which everything is loaded.",
 		})),
-		waiting: register(reg, prometheus.NewGauge(prometheus.GaugeOpts{
+		waiting: metric.Register(reg, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "lethe_loader_waiting_frames", Help: "Frames of the clean log that are not read yet.",
 		})),
-		rounds: register(reg, prometheus.NewHistogram(prometheus.HistogramOpts{
+		rounds: metric.Register(reg, prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "lethe_loader_round_seconds", Help: "How long a round took from its manifest until it was stored.",
 			Buckets: prometheus.ExponentialBuckets(0.002, 2, 14),
 		})),
 	}
-}
-
-func register[C prometheus.Collector](reg prometheus.Registerer, c C) C {
-	if reg == nil {
-		return c
-	}
-	err := reg.Register(c)
-	var there prometheus.AlreadyRegisteredError
-	if errors.As(err, &there) {
-		if same, ok := there.ExistingCollector.(C); ok {
-			return same
-		}
-	}
-	if err != nil {
-		panic("loader: " + err.Error())
-	}
-	return c
 }
 
 func (c *counts) add(name string, n float64) {

@@ -1,12 +1,13 @@
 package pseudonymizer
 
 import (
-	"errors"
 	"maps"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lethe-pipeline/lethe/pkg/metric"
 )
 
 // counts are what the pseudonymizer tells about itself, by name for the status
@@ -29,39 +30,25 @@ func newCounts(reg prometheus.Registerer) *counts {
 			"events": 0, "frames": 0, "rows": 0, "quarantined": 0, "expired": 0, "lost": 0,
 			"duplicates": 0, "redriven": 0, "retries": 0, "last_seq": 0, "lag_seq": 0,
 		},
-		events: register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+		events: metric.Register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lethe_pseudonymizer_events_total", Help: "Events by what became of them: treated, quarantined, expired, lost or redriven.",
 		}, []string{"event", "outcome"})),
-		frames: register(reg, prometheus.NewCounter(prometheus.CounterOpts{
+		frames: metric.Register(reg, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "lethe_pseudonymizer_frames_total", Help: "Raw frames that were treated.",
 		})),
-		rows: register(reg, prometheus.NewCounter(prometheus.CounterOpts{
+		rows: metric.Register(reg, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "lethe_pseudonymizer_rows_total", Help: "Rows that were appended to the clean log.",
 		})),
-		retries: register(reg, prometheus.NewCounter(prometheus.CounterOpts{
+		retries: metric.Register(reg, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "lethe_pseudonymizer_retries_total", Help: "Attempts that a log or the keyring failed.",
 		})),
-		lag: register(reg, prometheus.NewGauge(prometheus.GaugeOpts{
+		lag: metric.Register(reg, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "lethe_pseudonymizer_waiting_frames", Help: "Raw frames that are not treated yet.",
 		})),
-		lagAge: register(reg, prometheus.NewGauge(prometheus.GaugeOpts{
+		lagAge: metric.Register(reg, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "lethe_pseudonymizer_lag_seconds", Help: "Age of the oldest raw frame when it was read.",
 		})),
 	}
-}
-
-func register[C prometheus.Collector](reg prometheus.Registerer, c C) C {
-	if reg == nil {
-		return c
-	}
-	err := reg.Register(c)
-	var there prometheus.AlreadyRegisteredError
-	if errors.As(err, &there) {
-		if existing, ok := there.ExistingCollector.(C); ok {
-			return existing
-		}
-	}
-	return c
 }
 
 func (c *counts) numbers() map[string]float64 {
