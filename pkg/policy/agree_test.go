@@ -191,6 +191,11 @@ func stricter(doc schemaDocument, instance any) bool {
 			if strings.ContainsAny(text, "+-") {
 				return true
 			}
+		case "email": // the same, in an address literal
+			_, literal, found := strings.Cut(text, "@[")
+			if found && !strings.HasPrefix(literal, "IPv6:") && strings.ContainsAny(literal, "+-") {
+				return true
+			}
 		}
 	}
 	return false

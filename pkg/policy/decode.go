@@ -41,7 +41,8 @@ const maxDepth = 64
 //   - date-time: a sign before a number of hours, minutes or seconds is
 //     refused, and so is a year before 1900 or after 2299, because such an
 //     instant is a mistake and few tables can hold it.
-//   - ipv4: a sign before a number is refused.
+//   - ipv4, and an IPv4 address in brackets as the domain of an email: a sign
+//     before a number is refused.
 //
 // The format ip is Lethe's own: any address that [net/netip.ParseAddr] reads,
 // a zone included.
