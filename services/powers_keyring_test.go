@@ -185,7 +185,7 @@ func TestTakenOverServiceHasNoVerbBeyondItsOwn(t *testing.T) {
 		lines := func() string { return p.log.String() }
 		for deadline := time.Now().Add(30 * time.Second); !strings.Contains(lines(), "the certificate does not grant this"); time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("a loader with the gateway's certificate is not turned away:\n%s", p.log.tail(10))
+				t.Fatalf("a loader with the gateway's certificate is not turned away:\n%s", p.log.Tail(10))
 			}
 		}
 		if n := s.rows(s.verify(), "SELECT count() FROM lethe.http_access")[0][0].(uint64); n != 100 {

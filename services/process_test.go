@@ -1,7 +1,6 @@
 package services_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -15,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/lethe-pipeline/lethe/pkg/lethetest"
 )
 
 // built is where the programs are, and "" when no test has needed them.
@@ -66,7 +67,7 @@ type process struct {
 	env  []string
 	well string // URL that answers 200 when it can do its work
 
-	log *lockedBuffer
+	log *lethetest.Buffer
 
 	// mu guards what follows.
 	mu       sync.Mutex
@@ -76,29 +77,6 @@ type process struct {
 	over     chan struct{}
 	exit     error // of the last one
 	restarts int
-}
-
-// lockedBuffer takes a process's output while a test reads it.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *lockedBuffer) tail(lines int) string {
-	all := strings.Split(strings.TrimSpace(l.String()), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
 // start starts it and does not wait until it is ready.
@@ -185,7 +163,7 @@ func (p *process) kill() {
 func (p *process) stop() {
 	p.t.Helper()
 	if err := p.end(syscall.SIGTERM); err != nil {
-		p.t.Errorf("stopping %s: %v\n%s", p.name, err, p.log.tail(20))
+		p.t.Errorf("stopping %s: %v\n%s", p.name, err, p.log.Tail(20))
 	}
 }
 
@@ -239,7 +217,7 @@ func (p *process) ready() {
 			return
 		}
 	}
-	p.t.Fatalf("%s did not become ready: %s\n%s", p.name, last, p.log.tail(30))
+	p.t.Fatalf("%s did not become ready: %s\n%s", p.name, last, p.log.Tail(30))
 }
 
 // freeAddress is a loopback address that nothing listens on. Its port is not

@@ -62,7 +62,7 @@ func newSite(t testing.TB) *site {
 			p := s.processes[name]
 			_ = p.end(os.Kill)
 			if t.Failed() {
-				t.Logf("log of %s:\n%s", name, p.log.tail(15))
+				t.Logf("log of %s:\n%s", name, p.log.Tail(15))
 			}
 		}
 	})
@@ -72,7 +72,7 @@ func newSite(t testing.TB) *site {
 	for _, name := range services {
 		s.listen[name] = freeAddress(t)
 		s.processes[name] = &process{
-			t: t, name: name, log: &lockedBuffer{},
+			t: t, name: name, log: &lethetest.Buffer{},
 			args: append([]string{program(t, s.project.Services[name].Command[0])}, s.project.Services[name].Command[1:]...),
 			env:  s.env(name),
 			well: "http://" + s.listen[name] + "/readyz",
@@ -99,7 +99,7 @@ func (s *site) startNATS() {
 		s.t.Fatalf("the configuration of NATS names no store: %v", err)
 	}
 	p := &process{
-		t: s.t, name: "nats", log: &lockedBuffer{},
+		t: s.t, name: "nats", log: &lethetest.Buffer{},
 		args: []string{program(s.t, "nats-server"), "--config", conf, "-a", host, "-p", port, "-m", monitorPort},
 		env:  environ(s.project.Services["nats"]),
 		well: "http://" + monitor + "/healthz",

@@ -7,14 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lethe-pipeline/lethe/pipelines"
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/lethetest"
 	"github.com/lethe-pipeline/lethe/pkg/loader"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
-	"github.com/lethe-pipeline/lethe/schemas"
 )
 
 // BenchmarkLoad loads rounds of 50,000 access events from the real clean log,
@@ -23,14 +21,7 @@ import (
 // batches, and into the real one. CPU is of the whole test process, the log
 // server included, and of the engine.
 func BenchmarkLoad(b *testing.B) {
-	docs, err := policy.Load(schemas.FS, pipelines.FS)
-	if err != nil {
-		b.Fatal(err)
-	}
-	pol, err := policy.Compile(docs)
-	if err != nil {
-		b.Fatal(err)
-	}
+	pol := lethetest.BuiltIn(b)
 	b.Run("no-engine", func(b *testing.B) {
 		load(b, pol, 500, true, func(c *loader.Config) { c.Warehouse = nowhere{c.Warehouse} })
 	})

@@ -78,14 +78,7 @@ func startWith(t testing.TB, pol *policy.Policy) *site {
 
 func (s *site) startEngine() {
 	s.t.Helper()
-	var users []embedded.EngineUser
-	for _, u := range warehouse.Users(s.pol) {
-		users = append(users, embedded.EngineUser{
-			Name: u.Name, Password: "test-" + u.Name,
-			Grants: u.Grants, Filters: u.Filters, Settings: u.Settings, ReadOnly: u.ReadOnly,
-		})
-	}
-	s.engine = lethetest.Engine(s.t, users...)
+	s.engine = lethetest.Engine(s.t, lethetest.EngineUsers(s.pol)...)
 	s.admin, s.rows, s.staging = s.as(warehouse.UserAdmin), s.as(warehouse.UserLoader), s.as(warehouse.UserRebuild)
 	s.must(warehouse.Apply(s.t.Context(), s.admin, s.pol))
 }
@@ -94,7 +87,7 @@ func (s *site) as(user string) *warehouse.Warehouse {
 	s.t.Helper()
 	w, err := warehouse.Open(s.t.Context(), warehouse.Config{
 		Addr: []string{"engine"}, Dial: s.engine.Dial,
-		User: user, Password: "test-" + user, Log: lethetest.Logger(s.t),
+		User: user, Password: lethetest.Password(user), Log: lethetest.Logger(s.t),
 	})
 	s.must(err)
 	s.t.Cleanup(func() { _ = w.Close() })
@@ -103,14 +96,7 @@ func (s *site) as(user string) *warehouse.Warehouse {
 
 func (s *site) startLog() {
 	s.t.Helper()
-	var users []embedded.NATSUser
-	for _, u := range eventlog.Users() {
-		users = append(users, embedded.NATSUser{
-			Name: u.Name, Password: "test-" + u.Name,
-			Publish: u.Publish, Subscribe: u.Subscribe, AllowResponses: u.AllowResponses,
-		})
-	}
-	s.nats = lethetest.NATS(s.t, users...)
+	s.nats = lethetest.NATS(s.t, lethetest.NATSUsers()...)
 	operator := s.connect("operator")
 	js, err := jetstream.New(operator)
 	s.must(err)
@@ -123,7 +109,7 @@ func (s *site) startLog() {
 
 func (s *site) connect(user string) *nats.Conn {
 	s.t.Helper()
-	nc, err := s.nats.Connect(user, "test-"+user, eventlog.ConnectOptions(user)...)
+	nc, err := s.nats.Connect(user, lethetest.Password(user), eventlog.ConnectOptions(user)...)
 	s.must(err)
 	s.t.Cleanup(nc.Close)
 	return nc

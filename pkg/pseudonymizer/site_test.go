@@ -16,7 +16,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/lethe-pipeline/lethe/pipelines"
 	"github.com/lethe-pipeline/lethe/pkg/embedded"
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
@@ -25,7 +24,6 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/lethetest"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/pseudonymizer"
-	"github.com/lethe-pipeline/lethe/schemas"
 )
 
 func TestMain(m *testing.M) { os.Exit(lethetest.Main(m)) }
@@ -55,17 +53,8 @@ type site struct {
 func start(t testing.TB) *site {
 	t.Helper()
 	s := &site{t: t, now: noon, sent: map[event.ID]bool{}}
-	docs, err := policy.Load(schemas.FS, pipelines.FS)
-	s.must(err)
-	s.pol, err = policy.Compile(docs)
-	s.must(err)
-	var users []embedded.NATSUser
-	for _, u := range eventlog.Users() {
-		users = append(users, embedded.NATSUser{
-			Name: u.Name, Password: "test-" + u.Name, Publish: u.Publish, Subscribe: u.Subscribe, AllowResponses: u.AllowResponses,
-		})
-	}
-	s.nats = lethetest.NATS(t, users...)
+	s.pol = lethetest.BuiltIn(t)
+	s.nats = lethetest.NATS(t, lethetest.NATSUsers()...)
 	operator := s.connect("operator")
 	js, err := jetstream.New(operator)
 	s.must(err)
@@ -96,7 +85,7 @@ func (s *site) must(err error) {
 
 func (s *site) connect(user string) *nats.Conn {
 	s.t.Helper()
-	nc, err := s.nats.Connect(user, "test-"+user, eventlog.ConnectOptions(user)...)
+	nc, err := s.nats.Connect(user, lethetest.Password(user), eventlog.ConnectOptions(user)...)
 	s.must(err)
 	s.t.Cleanup(nc.Close)
 	return nc

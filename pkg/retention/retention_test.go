@@ -12,8 +12,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/lethe-pipeline/lethe/pipelines"
-	"github.com/lethe-pipeline/lethe/pkg/embedded"
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/keyring"
@@ -21,7 +19,6 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/retention"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
-	"github.com/lethe-pipeline/lethe/schemas"
 )
 
 func TestMain(m *testing.M) { os.Exit(lethetest.Main(m)) }
@@ -45,24 +42,14 @@ type site struct {
 func start(t *testing.T) *site {
 	t.Helper()
 	ctx := t.Context()
-	docs, err := policy.Load(schemas.FS, pipelines.FS)
-	must(t, err)
-	pol, err := policy.Compile(docs)
-	must(t, err)
+	pol := lethetest.BuiltIn(t)
 	table, _ := pol.Table("http_access")
 	s := &site{t: t, pol: pol, table: table, now: time.Now()}
 
-	var users []embedded.EngineUser
-	for _, u := range warehouse.Users(pol) {
-		users = append(users, embedded.EngineUser{
-			Name: u.Name, Password: "test-" + u.Name,
-			Grants: u.Grants, Filters: u.Filters, Settings: u.Settings, ReadOnly: u.ReadOnly,
-		})
-	}
-	engine := lethetest.Engine(t, users...)
+	engine := lethetest.Engine(t, lethetest.EngineUsers(pol)...)
 	open := func(user string) *warehouse.Warehouse {
 		w, err := warehouse.Open(ctx, warehouse.Config{
-			Addr: []string{"engine"}, Dial: engine.Dial, User: user, Password: "test-" + user, Log: lethetest.Logger(t),
+			Addr: []string{"engine"}, Dial: engine.Dial, User: user, Password: lethetest.Password(user), Log: lethetest.Logger(t),
 		})
 		must(t, err)
 		t.Cleanup(func() { _ = w.Close() })
@@ -71,16 +58,9 @@ func start(t *testing.T) *site {
 	s.admin, s.own = open(warehouse.UserAdmin), open(warehouse.UserRetention)
 	must(t, warehouse.Apply(ctx, s.admin, pol))
 
-	var topics []embedded.NATSUser
-	for _, u := range eventlog.Users() {
-		topics = append(topics, embedded.NATSUser{
-			Name: u.Name, Password: "test-" + u.Name,
-			Publish: u.Publish, Subscribe: u.Subscribe, AllowResponses: u.AllowResponses,
-		})
-	}
-	server := lethetest.NATS(t, topics...)
+	server := lethetest.NATS(t, lethetest.NATSUsers()...)
 	connect := func(user string) *nats.Conn {
-		nc, err := server.Connect(user, "test-"+user, eventlog.ConnectOptions(user)...)
+		nc, err := server.Connect(user, lethetest.Password(user), eventlog.ConnectOptions(user)...)
 		must(t, err)
 		t.Cleanup(nc.Close)
 		return nc

@@ -3,7 +3,6 @@ package stats_test
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -169,19 +168,10 @@ func newLabOf(t testing.TB, pol *policy.Policy) *lab {
 	l := &lab{t: t, pol: pol, mux: http.NewServeMux(), logins: map[string]access.Credential{}}
 	var err error
 
-	passwords := map[string]string{}
-	var users []embedded.EngineUser
-	for _, u := range warehouse.Users(pol) {
-		passwords[u.Name] = rand.Text()
-		users = append(users, embedded.EngineUser{
-			Name: u.Name, Password: passwords[u.Name], Grants: u.Grants,
-			Filters: u.Filters, Settings: u.Settings, ReadOnly: u.ReadOnly,
-		})
-	}
-	l.engine = lethetest.Engine(t, users...)
+	l.engine = lethetest.Engine(t, lethetest.EngineUsers(pol)...)
 	open := func(user string) *warehouse.Warehouse {
 		w, err := warehouse.Open(t.Context(), warehouse.Config{
-			Addr: []string{"engine"}, Dial: l.engine.Dial, User: user, Password: passwords[user], Log: lethetest.Logger(t),
+			Addr: []string{"engine"}, Dial: l.engine.Dial, User: user, Password: lethetest.Password(user), Log: lethetest.Logger(t),
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -9,14 +9,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lethe-pipeline/lethe/pipelines"
 	"github.com/lethe-pipeline/lethe/pkg/access"
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/lethetest"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/stats"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
-	"github.com/lethe-pipeline/lethe/schemas"
 )
 
 // visits makes one visit per person and instant.
@@ -274,14 +273,7 @@ func TestAnAnswerBeyondItsLimitIsRefused(t *testing.T) {
 // TestTheBuiltInMetricsCanBeAsked makes sure that every metric of the embedded
 // policy gives a statement that the engine takes.
 func TestTheBuiltInMetricsCanBeAsked(t *testing.T) {
-	docs, err := policy.Load(schemas.FS, pipelines.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pol, err := policy.Compile(docs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pol := lethetest.BuiltIn(t)
 	l := newLabOf(t, pol)
 	n := 0
 	for _, m := range l.stats.List() {

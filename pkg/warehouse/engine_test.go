@@ -22,14 +22,7 @@ type site struct {
 func start(t *testing.T) *site {
 	t.Helper()
 	pol := testPolicy(t)
-	var users []embedded.EngineUser
-	for _, u := range warehouse.Users(pol) {
-		users = append(users, embedded.EngineUser{
-			Name: u.Name, Password: "test-" + u.Name,
-			Grants: u.Grants, Filters: u.Filters, Settings: u.Settings, ReadOnly: u.ReadOnly,
-		})
-	}
-	return &site{t: t, engine: lethetest.Engine(t, users...), pol: pol}
+	return &site{t: t, engine: lethetest.Engine(t, lethetest.EngineUsers(pol)...), pol: pol}
 }
 
 // as connects as one of the users.
@@ -37,7 +30,7 @@ func (s *site) as(user string) *warehouse.Warehouse {
 	s.t.Helper()
 	w, err := warehouse.Open(s.t.Context(), warehouse.Config{
 		Addr: []string{"engine"}, Dial: s.engine.Dial,
-		User: user, Password: "test-" + user, Log: lethetest.Logger(s.t),
+		User: user, Password: lethetest.Password(user), Log: lethetest.Logger(s.t),
 	})
 	if err != nil {
 		s.t.Fatal(err)

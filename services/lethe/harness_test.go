@@ -84,32 +84,14 @@ type running struct {
 
 	cmd  *exec.Cmd
 	done chan error
-	log  *lockedBuffer // standard error of every start, never reset
-	out  *lockedBuffer
-}
-
-// lockedBuffer takes a process's output while a test reads it.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	log  *lethetest.Buffer // standard error of every start, never reset
+	out  *lethetest.Buffer
 }
 
 // up starts a Lethe on a fresh directory.
 func up(t testing.TB, configure ...func(*running)) *running {
 	t.Helper()
-	r := &running{t: t, Data: filepath.Join(t.TempDir(), "data"), log: &lockedBuffer{}, out: &lockedBuffer{}}
+	r := &running{t: t, Data: filepath.Join(t.TempDir(), "data"), log: &lethetest.Buffer{}, out: &lethetest.Buffer{}}
 	for _, f := range configure {
 		f(r)
 	}
@@ -118,16 +100,11 @@ func up(t testing.TB, configure ...func(*running)) *running {
 		r.Kill()
 		r.killEngine()
 		if t.Failed() {
-			t.Logf("log of lethe:\n%s", tail(r.log.String(), 60))
+			t.Logf("log of lethe:\n%s", r.log.Tail(60))
 		}
 	})
 	r.Start()
 	return r
-}
-
-func tail(s string, lines int) string {
-	all := strings.Split(strings.TrimSpace(s), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
 // Start starts the process and waits until it can serve. It fails the test
@@ -135,7 +112,7 @@ func tail(s string, lines int) string {
 func (r *running) Start() {
 	r.t.Helper()
 	if err := r.TryStart(); err != nil {
-		r.t.Fatalf("starting lethe: %v\n%s", err, tail(r.log.String(), 30))
+		r.t.Fatalf("starting lethe: %v\n%s", err, r.log.Tail(30))
 	}
 }
 
@@ -236,10 +213,10 @@ func (r *running) Stop() {
 	case err := <-r.done:
 		r.cmd = nil
 		if err != nil {
-			r.t.Fatalf("stopping lethe: %v\n%s", err, tail(r.log.String(), 30))
+			r.t.Fatalf("stopping lethe: %v\n%s", err, r.log.Tail(30))
 		}
 	case <-time.After(10 * time.Second):
-		r.t.Fatalf("lethe did not stop within 10 seconds\n%s", tail(r.log.String(), 30))
+		r.t.Fatalf("lethe did not stop within 10 seconds\n%s", r.log.Tail(30))
 	}
 }
 
