@@ -50,7 +50,7 @@ derive: go ## write pipelines/derived anew from the policy
 
 build: go ## build every binary into bin/
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ $(addprefix ./services/,$(binaries))
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X github.com/lethe-pipeline/lethe/pkg/assembly.Version=$(VERSION)' -o bin/ $(addprefix ./services/,$(binaries))
 
 engine: ## fetch the embedded ClickHouse into the user's cache, once
 	@pkg/embedded/engine/fetch

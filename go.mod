@@ -21,6 +21,7 @@ require (
 	github.com/spf13/cobra v1.10.2 // the command line, its help and completion
 	github.com/spf13/viper v1.21.0 // settings from file, environment and flags; only pkg/config
 	go.yaml.in/yaml/v3 v3.0.6 // policy documents, strictly and with line numbers
+	golang.org/x/mod v0.42.0 // the audit log's Merkle tree and signed checkpoints (sumdb/tlog, sumdb/note)
 	golang.org/x/net v0.62.0 // IDNA, for the domain of an e-mail address
 	golang.org/x/sync v0.24.0 // one running readiness check for many requests
 	golang.org/x/term v0.47.0 // whether progress can be shown
@@ -76,7 +77,6 @@ require (
 	go.yaml.in/yaml/v2 v2.4.3 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
-	golang.org/x/mod v0.41.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect

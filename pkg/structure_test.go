@@ -38,13 +38,18 @@ var mayImport = []struct {
 	{"pkg/eventlog", "fault metric event policy"},
 	{"pkg/warehouse", "fault event policy"},
 	{"pkg/keyring", "fault"}, // domains and classes reach it as names
+	{"pkg/audit", "fault metric event eventlog crashpoint"},
+	{"pkg/folder", "fault"},
 	{"pkg/access", "fault policy"},
 	{"pkg/gateway", "fault event policy eventlog access keyring crashpoint"},
 	{"pkg/pseudonymizer", "fault event policy eventlog treatment keyring crashpoint metric"},
 	{"pkg/loader", "fault event policy eventlog warehouse keyring crashpoint metric"},
-	{"pkg/retention", "fault event policy eventlog warehouse keyring"},
+	{"pkg/hold", "fault metric event policy eventlog warehouse keyring audit access"},
+	{"pkg/retention", "fault metric event policy eventlog warehouse keyring audit folder hold crashpoint"},
 	{"pkg/stats", "fault event policy warehouse access"},
-	{"pkg/operation", "fault policy catalog eventlog warehouse access"},
+	{"pkg/verify", "fault metric event policy eventlog warehouse keyring audit folder hold access"},
+	{"pkg/evidence", "fault event policy audit verify access"},
+	{"pkg/operation", "fault policy catalog eventlog warehouse access audit"},
 	{"pkg/logformat", "fault"},
 	{"pkg/client", "fault"},
 	{"pkg/config", "fault"},
@@ -67,6 +72,7 @@ var outside = map[string][]string{
 	"filippo.io/age":                    {"pkg/keyring"},
 	"crypto/hpke":                       {"pkg/keyring"},
 	"github.com/spf13/cobra":            {"services/lethe"},
+	"golang.org/x/mod":                  {"pkg/audit", "pkg/evidence"},
 	"log":                               {},
 }
 

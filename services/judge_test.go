@@ -47,9 +47,9 @@ var givens = map[string]given{
 	"apply":         {"operator", nil, []string{"log", "warehouse"}, []string{"nats", "clickhouse"}},
 	"pseudonymizer": {"pseudonymizer", []string{"keys", "secrets/keyring"}, []string{"keyring", "log"}, []string{"nats", "keyring"}},
 	"loader":        {"loader", []string{"secrets/loader"}, []string{"keyring", "log", "warehouse"}, []string{"nats", "clickhouse", "keyring"}},
-	"retention":     {"retention", []string{"secrets/retention"}, []string{"keyring", "log", "warehouse"}, []string{"nats", "clickhouse", "keyring"}},
+	"retention":     {"retention", []string{"files", "secrets/retention"}, []string{"keyring", "log", "warehouse"}, []string{"nats", "clickhouse", "keyring"}},
 	"analyst":       {"analyst", []string{"secrets/access"}, []string{"door", "warehouse"}, []string{"clickhouse"}},
-	"compliance":    {"compliance", []string{"secrets/access"}, []string{"door", "log", "warehouse"}, []string{"nats", "clickhouse"}},
+	"compliance":    {"compliance", []string{"audit", "files:ro", "secrets/access", "secrets/compliance"}, []string{"door", "keyring", "log", "warehouse"}, []string{"nats", "clickhouse", "keyring"}},
 	"gateway":       {"gateway", []string{"secrets/access", "secrets/gateway"}, []string{"door", "keyring", "log"}, []string{"nats", "keyring"}},
 }
 
@@ -163,7 +163,11 @@ func (j *judge) powers(s types.ServiceConfig) {
 	var mounts []string
 	for _, v := range s.Volumes {
 		if v.Type == types.VolumeTypeVolume {
-			mounts = append(mounts, v.Source)
+			source := v.Source
+			if v.ReadOnly {
+				source += ":ro"
+			}
+			mounts = append(mounts, source)
 			continue
 		}
 		mounts = append(mounts, j.rel(v.Source))

@@ -20,7 +20,8 @@ var (
 // Authenticate tells whose request it is. It returns [ErrNoCredential] when
 // the request carries no bearer credential (RFC 6750), [ErrBadCredential] when
 // it carries one that opens nothing, and [fault.Unavailable] when the store
-// cannot be read.
+// cannot be read. It looks at the credential alone: networks, routes and
+// purposes are the [Gate]'s to hold it to.
 func (s *Store) Authenticate(r *http.Request) (Principal, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
@@ -51,15 +52,27 @@ func (s *Store) Identify(text string) (Principal, error) {
 		known = &nobody
 	}
 	hash := given.hash()
-	same := subtle.ConstantTimeCompare(hash[:], known.Hash) &
-		subtle.ConstantTimeCompare([]byte(given.role), []byte(known.Role))
-	if same != 1 || !known.live(s.now()) {
-		return Principal{}, ErrBadCredential
+	role := subtle.ConstantTimeCompare([]byte(given.role), []byte(known.Role))
+	present := role & subtle.ConstantTimeCompare(hash[:], known.Hash)
+	previous := role & subtle.ConstantTimeCompare(hash[:], known.previous())
+	at := s.now()
+	if !known.live(at) || present != 1 && (previous != 1 || !at.Before(known.PreviousUntil)) {
+		return Principal{}, &rejection{known.ID}
 	}
 	return known.Principal(), nil
 }
 
-var nobody = entry{Hash: make([]byte, sha256.Size)}
+var (
+	noHash = make([]byte, sha256.Size)
+	nobody = entry{Hash: noHash}
+)
+
+// A rejection is [ErrBadCredential] that knows which credential was tried, so
+// that a [Gate] can count. It says no more than any other.
+type rejection struct{ id string } // empty when no credential has the id
+
+func (r *rejection) Error() string { return ErrBadCredential.Error() }
+func (r *rejection) Unwrap() error { return ErrBadCredential }
 
 // WriteUnauthorized answers a request that [Store.Authenticate] did not let
 // in: 401 with the challenge that RFC 6750 asks for, or, when the store itself

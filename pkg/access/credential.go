@@ -35,10 +35,15 @@ type contents struct {
 // mint makes a credential out of fresh randomness.
 func mint(role Role) Credential {
 	var id [idBytes]byte
-	var secret [secretBytes]byte
 	_, _ = rand.Read(id[:]) // never fails (crypto/rand, Go 1.24)
+	return mintSecret(role, alphabet.EncodeToString(id[:]))
+}
+
+// mintSecret makes a credential with an id that there is.
+func mintSecret(role Role, id string) Credential {
+	var secret [secretBytes]byte
 	_, _ = rand.Read(secret[:])
-	c := &contents{role: role, id: alphabet.EncodeToString(id[:]), secret: alphabet.EncodeToString(secret[:])}
+	c := &contents{role: role, id: id, secret: alphabet.EncodeToString(secret[:])}
 	return Credential{open: func() *contents { return c }}
 }
 

@@ -25,6 +25,23 @@ type entry struct {
 	Entry
 	// Hash is the SHA-256 of the secret.
 	Hash []byte `json:"secret_sha256"`
+	// PreviousHash is that of the secret before, while it is good.
+	PreviousHash []byte `json:"previous_sha256,omitempty"`
+}
+
+// previous is the hash of the secret before, or one that no secret has.
+func (e *entry) previous() []byte {
+	if len(e.PreviousHash) == 0 {
+		return noHash
+	}
+	return e.PreviousHash
+}
+
+// sound says whether an entry is one that this package writes.
+func (e *entry) sound() bool {
+	return e != nil && e.ID != "" && len(e.Hash) == sha256.Size &&
+		(len(e.PreviousHash) == 0 && e.PreviousUntil.IsZero() || len(e.PreviousHash) == sha256.Size && !e.PreviousUntil.IsZero()) &&
+		Principal{Role: e.Role, Tenant: e.Tenant, Services: e.Services, Scope: e.Scope}.check() == nil
 }
 
 const documentVersion = 1
@@ -59,8 +76,7 @@ func load(path string) (*snapshot, error) {
 	}
 	entries := make(map[string]*entry, len(d.Credentials))
 	for _, e := range d.Credentials {
-		if e == nil || e.ID == "" || len(e.Hash) != sha256.Size || entries[e.ID] != nil ||
-			!slices.Contains(Roles(), e.Role) || !nameOK(e.Tenant) || !all(e.Services, nameOK) {
+		if !e.sound() || entries[e.ID] != nil {
 			return nil, fault.Unavailable.Errorf("the credentials hold an entry that cannot be")
 		}
 		entries[e.ID] = e
@@ -68,10 +84,10 @@ func load(path string) (*snapshot, error) {
 	return &snapshot{file: info, entries: entries}, nil
 }
 
-// save replaces the file whole: write beside it, sync, rename, sync the
-// folder. Its modification time is later than its predecessor's even where the
-// file system's clock is coarse, because that is how readers see the change.
-func save(path string, before os.FileInfo, entries map[string]*entry) (err error) {
+// save replaces the file. Its modification time is later than its predecessor's
+// even where the file system's clock is coarse, because that is how readers see
+// the change.
+func save(path string, before os.FileInfo, entries map[string]*entry) error {
 	d := document{Version: documentVersion, Credentials: []*entry{}}
 	for _, e := range list(entries) {
 		d.Credentials = append(d.Credentials, entries[e.ID])
@@ -80,18 +96,27 @@ func save(path string, before os.FileInfo, entries map[string]*entry) (err error
 	if err != nil {
 		return fmt.Errorf("writing the credentials: %w", err)
 	}
+	if err := replace(path, append(b, '\n'), before); err != nil {
+		return fmt.Errorf("writing the credentials: %w", err)
+	}
+	return nil
+}
+
+// replace replaces a file whole, with one that only its owner reads: write
+// beside it, sync, rename, sync the folder. Its modification time is later than
+// that of the file before, if any is given.
+func replace(path string, b []byte, before os.FileInfo) (err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
 	if err != nil {
-		return fmt.Errorf("writing the credentials: %w", err)
+		return err
 	}
 	defer func() {
 		if err != nil {
 			_ = tmp.Close()
 			_ = os.Remove(tmp.Name())
-			err = fmt.Errorf("writing the credentials: %w", err)
 		}
 	}()
-	if _, err := tmp.Write(append(b, '\n')); err != nil {
+	if _, err := tmp.Write(b); err != nil {
 		return err
 	}
 	if before != nil {
@@ -129,7 +154,7 @@ func list(entries map[string]*entry) []Entry {
 	out := make([]Entry, 0, len(entries))
 	for _, e := range entries {
 		shown := e.Entry
-		shown.Services = slices.Clone(shown.Services)
+		shown.Services, shown.Scope = slices.Clone(shown.Services), shown.clone()
 		out = append(out, shown)
 	}
 	slices.SortFunc(out, func(a, b Entry) int {

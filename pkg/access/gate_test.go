@@ -26,13 +26,15 @@ func TestARouteOpensToTheRolesItNamesAndToNobodyElse(t *testing.T) {
 	gate := access.NewGate(s, slog.New(slog.NewJSONHandler(&log, nil)))
 	mux := http.NewServeMux()
 	routes := []access.Route{
-		{Pattern: "GET /all", Roles: access.Roles()},
-		{Pattern: "GET /nobody", Roles: nil},
-		{Pattern: "GET /officers", Roles: []access.Role{access.Officer}},
-		{Pattern: "GET /stats/{metric}", Roles: []access.Role{access.Analyst, access.Officer}},
+		{Pattern: "GET /all", Roles: access.Roles(), Recorded: []access.Role{access.Analyst, access.Officer}},
+		{Pattern: "GET /officers", Roles: []access.Role{access.Officer}, Recorded: []access.Role{access.Officer}},
+		{Pattern: "GET /stats/{metric}", Roles: []access.Role{access.Analyst, access.Officer}, Recorded: []access.Role{access.Analyst, access.Officer}},
+	}
+	for i := range routes {
+		routes[i].Honors = []access.Limit{access.LimitServices}
 	}
 	var ran access.Principal
-	for _, i := range []int{2, 0, 3, 1} {
+	for _, i := range []int{2, 0, 1} {
 		gate.Handle(mux, routes[i].Pattern, routes[i].Roles, func(w http.ResponseWriter, r *http.Request, p access.Principal) {
 			ran = p
 		})

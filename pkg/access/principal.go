@@ -3,6 +3,7 @@ package access
 import (
 	"log/slog"
 	"slices"
+	"time"
 )
 
 // A Role is what a principal is to Lethe.
@@ -22,6 +23,22 @@ const (
 // Roles returns every role there is.
 func Roles() []Role { return []Role{Publisher, Analyst, Officer, Operator} }
 
+// Purpose is what a credential of the role is for when it was made without
+// saying so.
+func (r Role) Purpose() string {
+	switch r {
+	case Publisher:
+		return "publication"
+	case Analyst:
+		return "usage statistics"
+	case Officer:
+		return "compliance"
+	case Operator:
+		return "operation"
+	}
+	return ""
+}
+
 // A Principal is whoever is asking. Nothing in it names a person: ID is the
 // credential's, and safe to log.
 type Principal struct {
@@ -31,22 +48,27 @@ type Principal struct {
 	// Services limits the principal to some services; empty means all of
 	// its tenant's.
 	Services []string
+	// Scope limits it further.
+	Scope
+	// Expires is the instant from which the credential opens nothing; zero
+	// means never. What is derived from a credential, such as a session, ends
+	// with it.
+	Expires time.Time
+	// Purpose is what this request is for. A [Gate] sets it, to one of
+	// Purposes.
+	Purpose string
 }
 
 // MaySend says whether the principal may send events as a service. Only
 // publishers send.
 func (p Principal) MaySend(service string) bool {
-	return p.Role == Publisher && p.covers(service)
+	return p.Role == Publisher && covers(p.Services, service)
 }
 
 // MayAsk says whether the principal may ask about a service's events.
 // Publishers ask nothing.
 func (p Principal) MayAsk(service string) bool {
-	return p.Role != Publisher && slices.Contains(Roles(), p.Role) && p.covers(service)
-}
-
-func (p Principal) covers(service string) bool {
-	return len(p.Services) == 0 || slices.Contains(p.Services, service)
+	return p.Role != Publisher && slices.Contains(Roles(), p.Role) && covers(p.Services, service)
 }
 
 // LogValue shows a principal as its credential's id, role and tenant.
@@ -58,17 +80,7 @@ func (p Principal) LogValue() slog.Value {
 	)
 }
 
-// nameOK holds tenants and services to what may stand in a topic: lower-case
-// letters, digits, _ and -, at most 48, a letter or digit first (the rule of
-// event.CheckName, which this package may not import).
-func nameOK(s string) bool {
-	for i, c := range []byte(s) {
-		switch {
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
-		case i > 0 && (c == '_' || c == '-'):
-		default:
-			return false
-		}
-	}
-	return len(s) >= 1 && len(s) <= 48
+// covers says whether a limit lets a name through. No limit lets all through.
+func covers(limit []string, name string) bool {
+	return len(limit) == 0 || slices.Contains(limit, name)
 }

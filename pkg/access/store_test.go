@@ -54,7 +54,7 @@ func TestACredentialIsWhomItWasMadeFor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "credentials.json")
 	c := create(t, open(t, path), analyst, access.Options{})
 	want := analyst
-	want.ID = c.ID()
+	want.ID, want.Purposes = c.ID(), []string{"usage statistics"}
 	for name, s := range map[string]*access.Store{"reopened": open(t, path)} {
 		for _, scheme := range []string{"Bearer ", "bearer ", "BEARER  "} {
 			got, err := s.Authenticate(request(scheme + c.Reveal()))
@@ -254,6 +254,13 @@ func TestAStoreThatCannotBeReadLetsNobodyIn(t *testing.T) {
 		"emptied":            func(p string) error { return os.Truncate(p, 0) },
 		"writable by others": func(p string) error { return os.Chmod(p, 0o622) },
 		"unknown limit": func(p string) error {
+			b, err := os.ReadFile(p)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(p, bytes.Replace(b, []byte(`"role"`), []byte(`"hours": [], "role"`), 1), 0o600)
+		},
+		"emptied limit": func(p string) error {
 			b, err := os.ReadFile(p)
 			if err != nil {
 				return err

@@ -17,6 +17,9 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/process"
 )
 
+// Version is that of this build: -ldflags "-X …/pkg/assembly.Version=…".
+var Version = "development"
+
 // A Part is one service of Lethe: a name, and how to make it from a site. It is
 // made when it starts, after the parts before it are ready.
 type Part struct {

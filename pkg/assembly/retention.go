@@ -2,17 +2,25 @@ package assembly
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
+	"github.com/lethe-pipeline/lethe/pkg/hold"
 	"github.com/lethe-pipeline/lethe/pkg/keyring"
+	"github.com/lethe-pipeline/lethe/pkg/operation"
 	"github.com/lethe-pipeline/lethe/pkg/process"
 	"github.com/lethe-pipeline/lethe/pkg/retention"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
 
-// Retention drops partitions, destroys keys and purges the logs. It opens no
-// frame and reads no event.
+// dropPause comes between two partitions that are dropped, so that catching up
+// after a downtime leaves the engine to others.
+const dropPause = 50 * time.Millisecond
+
+// Retention drops partitions, destroys keys, purges the logs and prunes files.
+// It opens no frame, and reads three columns of the tables: when a row occurred
+// and ends, and the sequence it came in.
 var Retention = Part{"retention", func(ctx context.Context, site *Site) (process.Service, error) {
 	nc, err := site.Connection("retention")
 	if err != nil {
@@ -26,14 +34,54 @@ var Retention = Part{"retention", func(ctx context.Context, site *Site) (process
 	if err != nil {
 		return nil, err
 	}
+	var folders []retention.Folder
+	for _, f := range site.folders() {
+		folders = append(folders, retention.Folder{Name: f.name, Dir: f.dir, Governs: f.governs})
+	}
+	// A Lethe of its own has its data directory to itself: what a killed one
+	// left is taken over at once.
+	owner := ""
+	if site.Config.NATS.URL == "" {
+		owner = "embedded"
+	}
 	r := retention.New(retention.Config{
 		Policy:    site.Policy,
 		Warehouse: w,
 		Log:       eventlog.NewLog(nc),
 		Keys:      keys,
+		Holds:     hold.NewStore(eventlog.OpenBucket(nc, eventlog.HoldBucket)),
+		Bucket:    eventlog.OpenBucket(nc, eventlog.RetentionBucket),
+		Recorder:  site.recorder(nc, "retention"),
+		Folders:   folders,
 		Logger:    site.Log.With("service", "retention"),
 		Metrics:   site.Registry,
 		Now:       time.Now,
+		Pause:     dropPause,
+		Owner:     owner,
 	})
-	return reporting(site, nc, "retention", r.Numbers, r), nil
+	confirm := onCommand(site, nc, operation.CommandClock, func(ctx context.Context, _ any) (any, error) {
+		return nil, r.ConfirmClock(ctx)
+	})
+	return reporting(site, nc, "retention", r.Numbers, withCommands(r, confirm)), nil
 }}
+
+// folder is a directory whose files have a deletion rule.
+type folder struct{ name, dir, governs string }
+
+func (s *Site) folders() []folder {
+	f := s.Config.Files
+	return []folder{
+		{"reports", s.dir(f.Reports, "reports"), "reports"},
+		{"backups", s.dir(f.Backups, "backups"), "backups"},
+		{"key backups", s.dir(f.KeyBackups, "key-backups"), "key_backups"},
+	}
+}
+
+// dir is a directory that may be set, and otherwise is one of the data
+// directory.
+func (s *Site) dir(set, name string) string {
+	if set != "" {
+		return set
+	}
+	return filepath.Join(s.Config.Data, name)
+}

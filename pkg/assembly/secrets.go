@@ -81,6 +81,7 @@ func WriteSecrets(ctx context.Context, dir string, pol *policy.Policy, hosts []s
 		files[service] = append(files[service], "LETHE_CLICKHOUSE_PASSWORD="+passwords[user])
 	}
 	files["loader"] = append(files["loader"], "LETHE_CLICKHOUSE_REBUILD_PASSWORD="+passwords[warehouse.UserRebuild])
+	files["compliance"] = append(files["compliance"], "LETHE_CLICKHOUSE_HOLD_PASSWORD="+passwords[warehouse.UserHold])
 	// nats.env is written last: its presence says that the rest is there.
 	names := []string{"nats"}
 	for name := range files {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -23,6 +24,7 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 	"github.com/lethe-pipeline/lethe/pkg/keyring"
+	"github.com/lethe-pipeline/lethe/pkg/operation"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/process"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
@@ -56,7 +58,7 @@ type Site struct {
 
 // NewSite reads the policy and the credentials. It connects to nothing.
 func NewSite(c config.Config, log *slog.Logger) (*Site, error) {
-	pol, err := LoadPolicy(c.Policy)
+	pol, err := sitePolicy(c)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +87,32 @@ func NewSite(c config.Config, log *slog.Logger) (*Site, error) {
 	}
 	s.Health.Routes(s.mux)
 	return s, nil
+}
+
+// sitePolicy is the policy of a process: the documents it is told of, or those
+// that `lethe apply` gave a Lethe of its own, or the built-in ones.
+func sitePolicy(c config.Config) (*policy.Policy, error) {
+	next := nextPolicy(c)
+	if next == "" {
+		return LoadPolicy(c.Policy)
+	}
+	docs, err := next.Load()
+	if errors.Is(err, fault.NotFound) {
+		return LoadPolicy("")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return policy.Compile(docs)
+}
+
+// nextPolicy is where a Lethe that is told of no documents, and has its own
+// stores, keeps those that were applied.
+func nextPolicy(c config.Config) operation.PolicyFile {
+	if c.Policy != "" || c.NATS.URL != "" || c.ClickHouse.Addr != "" {
+		return ""
+	}
+	return operation.PolicyFile(filepath.Join(c.Data, "policy.json"))
 }
 
 // LoadPolicy compiles the built-in documents with those of dir, if any, laid
@@ -188,8 +216,11 @@ func (s *Site) Warehouse(ctx context.Context, user string) (*warehouse.Warehouse
 		return nil, fault.Invalid.Errorf("clickhouse.addr is not set; only `lethe up` has a warehouse of its own")
 	default:
 		c.Addr, c.Password = []string{s.Config.ClickHouse.Addr}, s.Config.ClickHouse.Password
-		if user == warehouse.UserRebuild {
+		switch user {
+		case warehouse.UserRebuild:
 			c.Password = s.Config.ClickHouse.RebuildPassword
+		case warehouse.UserHold:
+			c.Password = s.Config.ClickHouse.HoldPassword
 		}
 		if s.Config.ClickHouse.CA != "" {
 			pem, err := os.ReadFile(s.Config.ClickHouse.CA)

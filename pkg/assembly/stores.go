@@ -5,7 +5,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lethe-pipeline/lethe/pkg/access"
@@ -14,6 +16,8 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 	"github.com/lethe-pipeline/lethe/pkg/loader"
+	"github.com/lethe-pipeline/lethe/pkg/operation"
+	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/process"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
@@ -92,7 +96,7 @@ var idle = process.Func(func(ctx context.Context, ready func()) error {
 // Policy makes the stores as the policy says, and the first credentials, each
 // time a Lethe of its own starts.
 var Policy = Part{"policy", func(ctx context.Context, site *Site) (process.Service, error) {
-	if err := site.apply(ctx); err != nil {
+	if err := site.apply(ctx, nil); err != nil {
 		return nil, err
 	}
 	if err := site.firstCredentials(ctx); err != nil {
@@ -103,16 +107,19 @@ var Policy = Part{"policy", func(ctx context.Context, site *Site) (process.Servi
 
 // Apply makes streams, consumers and tables on external servers as the policy
 // says, with the operator's credentials.
-func Apply(ctx context.Context, c config.Config, log *slog.Logger) error {
+//
+// confirm is asked first, with what is different from the policy that was
+// applied last.
+func Apply(ctx context.Context, c config.Config, log *slog.Logger, confirm func([]policy.Change) error) error {
 	site, err := NewSite(c, log)
 	if err != nil {
 		return err
 	}
 	defer site.close()
-	return site.apply(ctx)
+	return site.apply(ctx, confirm)
 }
 
-func (s *Site) apply(ctx context.Context) error {
+func (s *Site) apply(ctx context.Context, confirm func([]policy.Change) error) error {
 	nc, err := s.Connection("operator")
 	if err != nil {
 		return err
@@ -122,15 +129,38 @@ func (s *Site) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := eventlog.Apply(ctx, js, s.streams()); err != nil {
-		return err
+	// Where it goes on record, and where it is kept, come first.
+	for _, stream := range s.streams() {
+		if stream.Name == eventlog.AuditStream || stream.Name == eventlog.BucketStream(eventlog.PolicyBucket) {
+			if err := eventlog.Apply(ctx, js, []jetstream.StreamConfig{stream}); err != nil {
+				return err
+			}
+		}
 	}
 	w, err := s.Warehouse(ctx, warehouse.UserAdmin)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	err = warehouse.Apply(ctx, w, s.Policy)
+	return operation.Enact(ctx, operation.EnactConfig{
+		Policy:   s.Policy,
+		Bucket:   eventlog.OpenBucket(nc, eventlog.PolicyBucket),
+		Recorder: s.recorder(nc, "operator"),
+		Now:      time.Now,
+		Log:      s.Log,
+		Confirm:  confirm,
+		// The admin sees every row.
+		Outlasting: w.Outlasting,
+		Apply:      func(ctx context.Context) error { return s.make(ctx, nc, js, w) },
+	})
+}
+
+// make makes streams and tables what the policy says.
+func (s *Site) make(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, w *warehouse.Warehouse) error {
+	if err := eventlog.Apply(ctx, js, s.streams()); err != nil {
+		return err
+	}
+	err := warehouse.Apply(ctx, w, s.Policy)
 	if s.nats != nil && fault.KindOf(err) == fault.Conflict {
 		// What no statement changes in place, a rebuild does: the loader of
 		// this process begins with it, and answers come from the tables as

@@ -25,10 +25,20 @@ type Config struct {
 	// Listen is the address of the process's HTTP listener. Port 0 picks a
 	// free one.
 	Listen string `mapstructure:"listen"`
+	// Plaintext lets a listener that other machines can reach do without TLS.
+	// Without it and without certificates, Lethe refuses to listen beyond the
+	// loopback address.
+	Plaintext bool `mapstructure:"plaintext"`
+	// TrustedProxies are the networks (CIDR) of proxies that are believed
+	// when they say in X-Forwarded-For for whom they ask. Everybody else's
+	// address is that of the connection.
+	TrustedProxies []string `mapstructure:"trusted_proxies"`
 	// ReadyFile, if set, receives one JSON object with every address once
 	// the process can serve.
 	ReadyFile string `mapstructure:"ready_file"`
 
+	TLS        TLS        `mapstructure:"tls"`
+	Door       Door       `mapstructure:"door"`
 	Log        Log        `mapstructure:"log"`
 	NATS       NATS       `mapstructure:"nats"`
 	ClickHouse ClickHouse `mapstructure:"clickhouse"`
@@ -36,6 +46,27 @@ type Config struct {
 	Access     Access     `mapstructure:"access"`
 	Gateway    Gateway    `mapstructure:"gateway"`
 	Loader     Loader     `mapstructure:"loader"`
+	Audit      Audit      `mapstructure:"audit"`
+	Files      Files      `mapstructure:"files"`
+}
+
+// TLS is of the process's HTTP listener: TLS 1.3, and nothing older. The files
+// are PEM and are read again when they change, so that a certificate is renewed
+// without a restart.
+type TLS struct {
+	// Cert and Key are the certificate, with those between it and its root,
+	// and its key. Without both the listener speaks plain HTTP.
+	Cert string `mapstructure:"cert"`
+	Key  string `mapstructure:"key"`
+	// ClientCA, if set, is what every client's own certificate must lead to.
+	ClientCA string `mapstructure:"client_ca"`
+}
+
+// Door is the process's HTTP listener.
+type Door struct {
+	// Concurrency bounds the requests being served at once; more are answered
+	// 503. Health and metrics are always answered.
+	Concurrency int `mapstructure:"concurrency"`
 }
 
 // Log is about what the process says of itself on standard error. There is no
@@ -78,6 +109,9 @@ type ClickHouse struct {
 	// RebuildPassword is the loader's password for the user "rebuild", which
 	// may write the rebuild database and exchange tables.
 	RebuildPassword string `mapstructure:"rebuild_password"`
+	// HoldPassword is the compliance service's password for the user "hold",
+	// which copies what a legal hold covers.
+	HoldPassword string `mapstructure:"hold_password"`
 	// CA as for NATS.
 	CA string `mapstructure:"ca"`
 	// Library is the engine's shared library. Empty: $LETHE_ENGINE_LIB, else
@@ -111,6 +145,37 @@ type Access struct {
 	// File holds the hashed credentials. Empty: credentials.json in the data
 	// directory.
 	File string `mapstructure:"file"`
+	// Reads holds how often each analyst's credential asked, by day, and
+	// nothing of what. Each process has one of its own. Empty: reads.json in
+	// the data directory, or memory alone where File is set.
+	Reads string `mapstructure:"reads"`
+}
+
+// Audit is the log of what went on record.
+type Audit struct {
+	// Dir holds the trees, their checkpoints and the key that signs them.
+	// Only the process that runs the compliance service mounts it. Empty:
+	// DIR/audit of the data directory.
+	Dir string `mapstructure:"dir"`
+	// Origin is the name of this installation in its checkpoints: a host
+	// name and a path, without a scheme.
+	Origin string `mapstructure:"origin"`
+}
+
+// Files is where Lethe keeps files that have a deletion rule of their own.
+// Retention removes what is past it, and verify looks into each.
+type Files struct {
+	// Reports holds reports and exports. Empty: DIR/reports of the data
+	// directory.
+	Reports string `mapstructure:"reports"`
+	// Backups holds backups. Empty: DIR/backups.
+	Backups string `mapstructure:"backups"`
+	// KeyBackups holds copies of the keyring. Empty: DIR/key-backups.
+	KeyBackups string `mapstructure:"key_backups"`
+	// Engine is the directory of an external ClickHouse server's files, where
+	// it can be read from here, so that verify finds what the server itself
+	// does not list. Empty: not looked at; the embedded engine's always is.
+	Engine string `mapstructure:"engine"`
 }
 
 // Gateway is the front door.
@@ -135,10 +200,12 @@ func Default() Config {
 	return Config{
 		Data:       "data",
 		Listen:     "127.0.0.1:7480",
+		Door:       Door{Concurrency: 512},
 		Log:        Log{Level: "info", Format: "json"},
 		NATS:       NATS{Replicas: 1},
 		ClickHouse: ClickHouse{Memory: 2 << 30},
 		Gateway:    Gateway{Reserve: 512 << 20, Concurrency: 256},
 		Loader:     Loader{MaxRows: 50_000, MaxWait: 500 * time.Millisecond},
+		Audit:      Audit{Origin: "lethe.localhost/audit"},
 	}
 }

@@ -64,3 +64,22 @@ func TestAValueOfTheWrongTypeIsRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestAListIsReadFromTheFileAndFromTheEnvironment(t *testing.T) {
+	want := []string{"192.0.2.0/24", "2001:db8::/32"}
+	file := write(t, "trusted_proxies: [\"192.0.2.0/24\", \"2001:db8::/32\"]\nplaintext: true\n")
+	for name, load := range map[string]func() (config.Config, error){
+		"file": func() (config.Config, error) { return config.Load(file, nil, nil) },
+		"environment": func() (config.Config, error) {
+			return config.Load("", []string{"LETHE_TRUSTED_PROXIES=192.0.2.0/24,2001:db8::/32", "LETHE_PLAINTEXT=true"}, nil)
+		},
+	} {
+		c, err := load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, c.TrustedProxies); diff != "" || !c.Plaintext {
+			t.Errorf("%s: plaintext %t, networks (-want +got):\n%s", name, c.Plaintext, diff)
+		}
+	}
+}

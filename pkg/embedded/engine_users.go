@@ -205,10 +205,13 @@ func grants(x *xmlText, statements []string) {
 	x.close("grants")
 }
 
+// ProbeUser is the engine user that asks how the engine is.
+const ProbeUser = "probe"
+
 // NewProbe makes the credential for EngineConfig.Probe, with a random
 // password, and the user it belongs to, who may see where the disks are.
 func NewProbe() (Credentials, EngineUser) {
-	c := Credentials{User: "probe", Password: rand.Text()}
+	c := Credentials{User: ProbeUser, Password: rand.Text()}
 	return c, EngineUser{
 		Name: c.User, Password: c.Password, ReadOnly: 1,
 		Grants: []string{"GRANT SELECT(name, path) ON system.disks"},

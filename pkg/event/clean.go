@@ -21,7 +21,7 @@ type Row struct {
 	OccurredAt time.Time
 	// ExpiresAt is the instant from which nobody may select the row.
 	ExpiresAt time.Time
-	// Epoch is the number of the key epoch its tokens were made in.
+	// Epoch says which key epoch of which domain its tokens were made in.
 	Epoch int64
 	// Identified rows are recognized by ID when they come again.
 	Identified bool

@@ -15,6 +15,7 @@ const (
 	cleanPrefix      = "lethe.clean."
 	quarantinePrefix = "lethe.quarantine."
 	publishPrefix    = "lethe.publish."
+	holdPrefix       = "lethe.hold."
 )
 
 var (
@@ -54,6 +55,13 @@ func CleanTopicDay(topic string) (Day, error) {
 func QuarantineTopic(tenant, service, name string) string {
 	return quarantinePrefix + tenant + "." + service + "." + name
 }
+
+// HoldTopic is where copies of clean frames of one table are kept for a legal
+// hold, by its id.
+func HoldTopic(hold, table string) string { return holdPrefix + hold + "." + table }
+
+// HoldTopics matches every topic of the hold stream.
+const HoldTopics = holdPrefix + ">"
 
 // RawTopics, CleanTopics, QuarantineTopics and PublishTopics match every topic
 // of their log.

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -93,7 +94,7 @@ func differences(what string, have, want any) []string {
 	var out []string
 	for _, n := range names {
 		if !reflect.DeepEqual(h[n], w[n]) {
-			out = append(out, fmt.Sprintf("%s: %s is %s and should be %s", what, n, shown(h[n]), shown(w[n])))
+			out = append(out, fmt.Sprintf("%s: %s is %s and should be %s", what, n, shown(n, h[n]), shown(n, w[n])))
 		}
 	}
 	return out
@@ -128,9 +129,15 @@ func settings(config any) map[string]any {
 	return all
 }
 
-func shown(v any) string {
+// spans are the settings that are lengths of time, in nanoseconds.
+var spans = []string{"max_age", "duplicate_window", "ack_wait", "inactive_threshold", "subject_delete_marker_ttl"}
+
+func shown(name string, v any) string {
 	if v == nil {
 		return "not set"
+	}
+	if n, ok := v.(float64); ok && slices.Contains(spans, name) {
+		return time.Duration(n).String()
 	}
 	b, _ := json.Marshal(v) // it came from JSON
 	return string(b)

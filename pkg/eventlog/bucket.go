@@ -37,6 +37,9 @@ type Entry struct {
 	At       time.Time
 }
 
+// BucketStream names the stream that a bucket is kept in.
+func BucketStream(bucket string) string { return bucketPrefix + bucket }
+
 // OpenBucket returns a bucket made by [Apply].
 func OpenBucket(nc *nats.Conn, name string) *Bucket { return &Bucket{NewLog(nc), name} }
 

@@ -17,13 +17,24 @@ const (
 	RawStream        = "LETHE_RAW"
 	CleanStream      = "LETHE_CLEAN"
 	QuarantineStream = "LETHE_QUARANTINE"
+	// AuditStream takes what goes on record; HoldStream the copies of clean
+	// frames that a legal hold keeps.
+	AuditStream = "LETHE_AUDIT"
+	HoldStream  = "LETHE_HOLD"
 
-	// RawConsumer reads the raw log, CleanConsumer the clean log.
+	// RawConsumer reads the raw log, CleanConsumer the clean log,
+	// AuditConsumer the audit stream.
 	RawConsumer   = "pseudonymizer"
 	CleanConsumer = "loader"
+	AuditConsumer = "sequencer"
 
-	// LoaderBucket holds the loader's manifests.
-	LoaderBucket = "lethe_loader"
+	// LoaderBucket holds the loader's manifests, RetentionBucket the last
+	// inventory of partitions, HoldBucket the legal holds, PolicyBucket the
+	// documents of the policy that was applied last.
+	LoaderBucket    = "lethe_loader"
+	RetentionBucket = "lethe_retention"
+	HoldBucket      = "lethe_hold"
+	PolicyBucket    = "lethe_policy"
 )
 
 const (
@@ -66,11 +77,31 @@ func Streams(pol *policy.Policy, limits Limits) []jetstream.StreamConfig {
 	clean := stream(CleanStream, "frames after treatment, sealed", event.CleanTopics, limits.Clean, limits.Replicas)
 	quarantine := stream(QuarantineStream, "frames that cannot be treated, sealed", event.QuarantineTopics, limits.Quarantine, limits.Replicas)
 	quarantine.MaxAge = age(pol, "quarantine")
-	bucket := stream(bucketPrefix+LoaderBucket, "the loader's open manifests", bucketTopic(LoaderBucket, ">"), 0, limits.Replicas)
-	bucket.MaxMsgsPerSubject = 1
-	bucket.AllowAtomicPublish = false
-	return []jetstream.StreamConfig{raw, clean, quarantine, bucket}
+	streams := []jetstream.StreamConfig{
+		raw, clean, quarantine,
+		stream(AuditStream, "what goes on record, before the deed", AuditTopics, 0, limits.Replicas),
+		stream(HoldStream, "copies of clean frames that a legal hold keeps, sealed under its own key", event.HoldTopics, 0, limits.Replicas),
+	}
+	for _, b := range []struct{ name, description string }{
+		{LoaderBucket, "the loader's open manifests"},
+		{RetentionBucket, "the last inventory of partitions"},
+		{HoldBucket, "the legal holds"},
+		{PolicyBucket, "the documents of the policy that was applied last"},
+	} {
+		s := stream(bucketPrefix+b.name, b.description, bucketTopic(b.name, ">"), 0, limits.Replicas)
+		s.MaxMsgsPerSubject = 1
+		s.AllowAtomicPublish = false
+		streams = append(streams, s)
+	}
+	return streams
 }
+
+// AuditTopic is where entries of one kind are recorded; AuditTopics matches
+// all.
+func AuditTopic(kind string) string { return "lethe.audit." + kind }
+
+// AuditTopics matches every topic of the audit stream.
+const AuditTopics = "lethe.audit.>"
 
 func stream(name, description, topics string, maxBytes int64, replicas int) jetstream.StreamConfig {
 	if maxBytes <= 0 {
@@ -124,6 +155,8 @@ func Consumers(stream string) []jetstream.ConsumerConfig {
 		return []jetstream.ConsumerConfig{consumer(RawConsumer, "treats every frame once, in order")}
 	case CleanStream:
 		return []jetstream.ConsumerConfig{consumer(CleanConsumer, "loads every frame once, in order")}
+	case AuditStream:
+		return []jetstream.ConsumerConfig{consumer(AuditConsumer, "puts every entry into the tree once, in order")}
 	}
 	return nil
 }

@@ -30,7 +30,10 @@ func Users() []User {
 			event.RawTopics,
 			info(RawStream),
 		),
-		service("pseudonymizer", []string{CommandTopic("quarantine"), CommandTopic("redrive"), CommandTopic("keys")},
+		service("pseudonymizer", []string{
+			CommandTopic("quarantine"), CommandTopic("redrive"),
+			CommandTopic("keys"), CommandTopic("key-inventory"), CommandTopic("key-strays"),
+		},
 			append(reading(RawStream, RawConsumer),
 				event.CleanTopics, event.QuarantineTopics,
 				info(RawStream), info(CleanStream), info(QuarantineStream),
@@ -38,6 +41,8 @@ func Users() []User {
 				get(CleanStream),
 				// A redrive takes frames out of quarantine.
 				get(QuarantineStream), remove(QuarantineStream),
+				// The keyring beside it records every key it makes or destroys.
+				AuditTopic("key"), info(AuditStream),
 			)...,
 		),
 		service("loader", []string{CommandTopic("rebuild")},
@@ -49,23 +54,42 @@ func Users() []User {
 				info(bucketPrefix+LoaderBucket), get(bucketPrefix+LoaderBucket), remove(bucketPrefix+LoaderBucket),
 			)...,
 		),
-		service("retention", nil,
+		service("retention", []string{CommandTopic("clock")},
 			info(RawStream), info(CleanStream), info(QuarantineStream),
 			purge(RawStream), purge(CleanStream), purge(QuarantineStream),
 			remove(RawStream), remove(CleanStream), remove(QuarantineStream),
 			// The age of what is not yet treated; it opens nothing.
 			get(RawStream),
+			// How far the loader is in what expires.
+			get(CleanStream),
 			consumerInfo(RawStream, RawConsumer), consumerInfo(CleanStream, CleanConsumer),
+			// What it removes goes on record first, and it reads back its own
+			// last word.
+			AuditTopics, info(AuditStream), get(AuditStream),
+			bucketTopic(RetentionBucket, ">"),
+			info(bucketPrefix+RetentionBucket), get(bucketPrefix+RetentionBucket), remove(bucketPrefix+RetentionBucket),
+			// What is on hold, and the end of a hold.
+			bucketTopic(HoldBucket, ">"), info(bucketPrefix+HoldBucket), get(bucketPrefix+HoldBucket),
+			info(HoldStream), purge(HoldStream),
 		),
 		service("analyst", nil),
 		service("compliance", nil,
-			info(RawStream), info(CleanStream), info(QuarantineStream), info(bucketPrefix+LoaderBucket),
-			// A mirror of a log would be a stream of another name.
-			"$JS.API.STREAM.LIST", "$JS.API.STREAM.NAMES",
-			consumerInfo(RawStream, RawConsumer), consumerInfo(CleanStream, CleanConsumer),
-			statusTopic,
-			// It passes on what an operator asks of another service.
-			CommandTopic("*"),
+			append(append(reading(AuditStream, AuditConsumer), looking()...),
+				// A mirror of a log would be a stream of another name.
+				"$JS.API.STREAM.LIST", "$JS.API.STREAM.NAMES",
+				consumerInfo(RawStream, RawConsumer), consumerInfo(CleanStream, CleanConsumer),
+				statusTopic,
+				// It passes on what an operator asks of another service.
+				CommandTopic("*"),
+				// It puts what is recorded into the tree, and records what
+				// it is asked.
+				AuditTopics, get(AuditStream), purge(AuditStream),
+				// It keeps the legal holds: definitions, and copies of frames.
+				bucketTopic(HoldBucket, ">"), get(bucketPrefix+HoldBucket), remove(bucketPrefix+HoldBucket),
+				event.HoldTopics, get(HoldStream), purge(HoldStream), get(CleanStream),
+				// What the last inventory was, and the policy that was applied.
+				get(bucketPrefix+RetentionBucket), get(bucketPrefix+PolicyBucket),
+			)...,
 		),
 		{Name: "operator", Publish: []string{">"}, Subscribe: []string{">"}},
 	}
@@ -127,6 +151,16 @@ func reading(stream, consumer string) []string {
 		"$JS.ACK." + stream + "." + consumer + ".>",
 		"$JS.ACK.*.*." + stream + "." + consumer + ".>",
 	}
+}
+
+// looking is what it takes to look at every stream's settings, its consumers,
+// and how old and how much what it holds is.
+func looking() []string {
+	var out []string
+	for _, s := range Streams(nil, Limits{}) {
+		out = append(out, info(s.Name), "$JS.API.CONSUMER.LIST."+s.Name)
+	}
+	return out
 }
 
 func info(stream string) string   { return "$JS.API.STREAM.INFO." + stream }

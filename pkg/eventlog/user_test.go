@@ -60,31 +60,47 @@ func deeds() []deed {
 		{what: "look at the account", topic: "$JS.API.INFO"},
 	}
 	stream := func(what, topic, body string, reply bool, may map[string][]string) {
-		for _, s := range []string{"LETHE_RAW", "LETHE_CLEAN", "LETHE_QUARANTINE", "KV_lethe_loader"} {
+		for _, s := range []string{
+			"LETHE_RAW", "LETHE_CLEAN", "LETHE_QUARANTINE", "LETHE_AUDIT", "LETHE_HOLD",
+			"KV_lethe_loader", "KV_lethe_retention", "KV_lethe_hold", "KV_lethe_policy",
+		} {
 			d = append(d, deed{what: what + " " + s, topic: topic + s, body: body, reply: reply, may: may[s]})
 		}
 	}
 	stream("describe", "$JS.API.STREAM.INFO.", "", true, map[string][]string{
-		"LETHE_RAW":        {"gateway", "pseudonymizer", "retention", "compliance"},
-		"LETHE_CLEAN":      {"pseudonymizer", "loader", "retention", "compliance"},
-		"LETHE_QUARANTINE": {"pseudonymizer", "retention", "compliance"},
-		"KV_lethe_loader":  {"loader", "compliance"},
+		"LETHE_RAW":          {"gateway", "pseudonymizer", "retention", "compliance"},
+		"LETHE_CLEAN":        {"pseudonymizer", "loader", "retention", "compliance"},
+		"LETHE_QUARANTINE":   {"pseudonymizer", "retention", "compliance"},
+		"LETHE_AUDIT":        {"pseudonymizer", "retention", "compliance"},
+		"LETHE_HOLD":         {"retention", "compliance"},
+		"KV_lethe_loader":    {"loader", "compliance"},
+		"KV_lethe_retention": {"retention", "compliance"},
+		"KV_lethe_hold":      {"retention", "compliance"},
+		"KV_lethe_policy":    {"compliance"},
 	})
 	stream("look up in", "$JS.API.STREAM.MSG.GET.", `{"seq":1}`, true, map[string][]string{
-		"LETHE_RAW":        {"retention"}, // and opens nothing
-		"LETHE_CLEAN":      {"pseudonymizer", "loader"},
-		"LETHE_QUARANTINE": {"pseudonymizer"},
-		"KV_lethe_loader":  {"loader"},
+		"LETHE_RAW":          {"retention"}, // and opens nothing
+		"LETHE_CLEAN":        {"pseudonymizer", "loader", "retention", "compliance"},
+		"LETHE_QUARANTINE":   {"pseudonymizer"},
+		"LETHE_AUDIT":        {"retention", "compliance"},
+		"LETHE_HOLD":         {"compliance"},
+		"KV_lethe_loader":    {"loader"},
+		"KV_lethe_retention": {"retention", "compliance"},
+		"KV_lethe_hold":      {"retention", "compliance"},
+		"KV_lethe_policy":    {"compliance"},
 	})
 	stream("look up directly in", "$JS.API.DIRECT.GET.", `{"seq":1}`, false, nil)
 	stream("delete from", "$JS.API.STREAM.MSG.DELETE.", `{"seq":1000000}`, false, map[string][]string{
-		"LETHE_RAW":        {"retention"},
-		"LETHE_CLEAN":      {"retention"},
-		"LETHE_QUARANTINE": {"retention", "pseudonymizer"},
-		"KV_lethe_loader":  {"loader"},
+		"LETHE_RAW":          {"retention"},
+		"LETHE_CLEAN":        {"retention"},
+		"LETHE_QUARANTINE":   {"retention", "pseudonymizer"},
+		"KV_lethe_loader":    {"loader"},
+		"KV_lethe_retention": {"retention"},
+		"KV_lethe_hold":      {"compliance"},
 	})
 	stream("purge", "$JS.API.STREAM.PURGE.", `{"filter":"none"}`, true, map[string][]string{
 		"LETHE_RAW": {"retention"}, "LETHE_CLEAN": {"retention"}, "LETHE_QUARANTINE": {"retention"},
+		"LETHE_AUDIT": {"compliance"}, "LETHE_HOLD": {"retention", "compliance"},
 	})
 	stream("change", "$JS.API.STREAM.UPDATE.", `{}`, false, nil)
 	stream("delete", "$JS.API.STREAM.DELETE.", `{"not":"empty"}`, false, nil)
@@ -106,7 +122,8 @@ func deeds() []deed {
 func TestEachServiceTouchesOnlyItsTopics(t *testing.T) {
 	s := open(t, eventlog.Limits{})
 	// Something to find.
-	for _, topic := range []string{rawTopic, "lethe.clean.a.b.t.2026-01-01.0", "lethe.quarantine.a.b.c", "$KV.lethe_loader.m0"} {
+	for _, topic := range []string{rawTopic, "lethe.clean.a.b.t.2026-01-01.0", "lethe.quarantine.a.b.c", "lethe.audit.key", "lethe.hold.h.t",
+		"$KV.lethe_loader.m0", "$KV.lethe_retention.m0", "$KV.lethe_hold.m0", "$KV.lethe_policy.m0"} {
 		if _, err := s.js("operator").Publish(t.Context(), topic, []byte("x")); err != nil {
 			t.Fatal(err)
 		}

@@ -19,11 +19,13 @@ const (
 	PowerRetention Power = "retention"
 	// PowerRights is [Rights].
 	PowerRights Power = "rights"
+	// PowerHold is [Hold].
+	PowerHold Power = "hold"
 )
 
 // Powers lists every power.
 func Powers() []Power {
-	return []Power{PowerGateway, PowerPseudonymizer, PowerLoader, PowerRetention, PowerRights}
+	return []Power{PowerGateway, PowerPseudonymizer, PowerLoader, PowerRetention, PowerRights, PowerHold}
 }
 
 // Gateway can seal and name, and can open nothing.
@@ -107,8 +109,10 @@ type Retention interface {
 	// random numbers from then on.
 	DestroyEpoch(ctx context.Context, domain string, epoch int64) error
 	// List describes every key, live and destroyed, in the order of their
-	// names.
+	// names. It reads a file for each that was destroyed, ever.
 	List(ctx context.Context) ([]KeyInfo, error)
+	// Live describes the keys that live, in the order of their names.
+	Live(ctx context.Context) ([]KeyInfo, error)
 }
 
 // Rights is what answering a person's request takes. Every use of it goes on
@@ -132,6 +136,16 @@ type Rights interface {
 	SealClean(ctx context.Context, tenant, class, day string, aad, plain []byte) ([]byte, error)
 }
 
+// Hold is what copying for a legal hold takes. Each key that it uses goes on
+// record first, once an hour (see [Config.Record]).
+type Hold interface {
+	// OpenClean is as of [Loader].
+	OpenClean(ctx context.Context, tenant, class, day string, aad, sealed []byte) ([]byte, error)
+	// SealClean is as of [Pseudonymizer], for classes that begin with
+	// [HoldPrefix]; others are [fault.Denied].
+	SealClean(ctx context.Context, tenant, class, day string, aad, plain []byte) ([]byte, error)
+}
+
 // The powers in the keyring's own process. Each is a type of its own, so that
 // no type assertion turns one into another.
 type (
@@ -140,6 +154,7 @@ type (
 	loaderPower        struct{ hidden[*ring] }
 	retentionPower     struct{ hidden[*ring] }
 	rightsPower        struct{ hidden[*ring] }
+	holdPower          struct{ hidden[*ring] }
 )
 
 // Gateway returns the power to seal raw frames and to name events.
@@ -156,3 +171,6 @@ func (k *Keyring) Retention() Retention { return retentionPower{k.hidden} }
 
 // Rights returns the power to answer a person's request.
 func (k *Keyring) Rights() Rights { return rightsPower{k.hidden} }
+
+// Hold returns the power to copy what a legal hold covers.
+func (k *Keyring) Hold() Hold { return holdPower{k.hidden} }

@@ -93,6 +93,9 @@ func (r *Remote) Retention() Retention { return remoteRetention{r.hidden} }
 // Rights returns the remote power to answer a person's request.
 func (r *Remote) Rights() Rights { return remoteRights{r.hidden} }
 
+// Hold returns the remote power to copy what a legal hold covers.
+func (r *Remote) Hold() Hold { return remoteHold{r.hidden} }
+
 // call asks for a verb. Every verb can be asked twice and done once.
 func (l *link) call(ctx context.Context, verb string, message []byte) (*fields, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.url+verb, bytes.NewReader(message))
@@ -229,7 +232,13 @@ func (r remoteRetention) DestroyEpoch(ctx context.Context, domain string, epoch 
 }
 
 func (r remoteRetention) List(ctx context.Context) ([]KeyInfo, error) {
-	b, err := r.open().one(ctx, "list", nil)
+	return r.listing(ctx, "list")
+}
+
+func (r remoteRetention) Live(ctx context.Context) ([]KeyInfo, error) { return r.listing(ctx, "live") }
+
+func (r remoteRetention) listing(ctx context.Context, verb string) ([]KeyInfo, error) {
+	b, err := r.open().one(ctx, verb, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -288,5 +297,15 @@ func (r remoteRights) OpenClean(ctx context.Context, tenant, class, day string, 
 }
 
 func (r remoteRights) SealClean(ctx context.Context, tenant, class, day string, aad, plain []byte) ([]byte, error) {
+	return r.open().one(ctx, "seal-clean", cleanFrame(tenant, class, day, aad, plain))
+}
+
+type remoteHold struct{ hidden[*link] }
+
+func (r remoteHold) OpenClean(ctx context.Context, tenant, class, day string, aad, sealed []byte) ([]byte, error) {
+	return r.open().one(ctx, "open-clean", cleanFrame(tenant, class, day, aad, sealed))
+}
+
+func (r remoteHold) SealClean(ctx context.Context, tenant, class, day string, aad, plain []byte) ([]byte, error) {
 	return r.open().one(ctx, "seal-clean", cleanFrame(tenant, class, day, aad, plain))
 }

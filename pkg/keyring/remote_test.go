@@ -52,8 +52,9 @@ func TestACallerHasTheVerbsOfItsPowerAndNoOther(t *testing.T) {
 		keyring.PowerGateway:       {"raw-keys", "event-ids", "message-id"},
 		keyring.PowerPseudonymizer: {"open-raw", "open-quarantine", "seal-quarantine", "seal-clean", "tokens"},
 		keyring.PowerLoader:        {"open-clean"},
-		keyring.PowerRetention:     {"destroy-raw", "destroy-quarantine", "destroy-clean", "destroy-epoch", "list"},
+		keyring.PowerRetention:     {"destroy-raw", "destroy-quarantine", "destroy-clean", "destroy-epoch", "list", "live"},
 		keyring.PowerRights:        {"open-raw", "open-quarantine", "seal-quarantine", "seal-clean", "tokens", "open-clean"},
+		keyring.PowerHold:          {"open-clean", "seal-clean"},
 	}
 	callers := callers()
 	callers["the-stranger"] = ""
@@ -77,7 +78,7 @@ func TestACallerHasTheVerbsOfItsPowerAndNoOther(t *testing.T) {
 			t.Errorf("%s asking for a verb that does not exist: status %d, want 403", caller, status)
 		}
 	}
-	if admitted != 20 || refused != 6*14-20 {
+	if admitted != 23 || refused != 7*15-23 {
 		t.Errorf("%d calls admitted and %d refused", admitted, refused)
 	}
 }

@@ -45,12 +45,16 @@ func (p retentionPower) DestroyEpoch(ctx context.Context, domain string, epoch i
 }
 
 func (p retentionPower) List(ctx context.Context) ([]KeyInfo, error) {
-	return p.open().list(ctx)
+	return p.open().list(ctx, false)
+}
+
+func (p retentionPower) Live(ctx context.Context) ([]KeyInfo, error) {
+	return p.open().list(ctx, true)
 }
 
 // list reads the dates of the keys that are not in memory. It holds writing,
 // so that no key is between its file and its tombstone while it looks.
-func (r *ring) list(ctx context.Context) ([]KeyInfo, error) {
+func (r *ring) list(ctx context.Context, liveOnly bool) ([]KeyInfo, error) {
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	r.mu.RLock()
@@ -63,6 +67,9 @@ func (r *ring) list(ctx context.Context) ([]KeyInfo, error) {
 	for i, live := range states {
 		if err := ctx.Err(); err != nil {
 			return nil, err
+		}
+		if liveOnly && !live {
+			continue
 		}
 		info := i.info()
 		if k := keys[i]; k != nil {

@@ -18,6 +18,7 @@ type ring struct {
 	now     func() time.Time
 	record  func(context.Context, Use) error
 	lookups limiter
+	holds   holdUses
 
 	// writing is held while a key is made, loaded or destroyed, so that the
 	// disk and the maps below change together. It is taken before mu.

@@ -25,6 +25,7 @@ import (
 // overlap.
 type store struct {
 	dir      string
+	kek      string // the file of the key-encryption key, which may be in dir
 	lock     *os.File
 	wrapping hidden[cipher.AEAD]
 	step     stepper
@@ -106,7 +107,7 @@ func createStore(dir, kekFile string) error {
 // interrupted, and says which keys there are: true for a live one, false for
 // one that is destroyed.
 func openStore(dir, kekFile string, step stepper) (_ *store, states map[id]bool, err error) {
-	s := &store{dir: dir, step: step}
+	s := &store{dir: dir, kek: kekFile, step: step}
 	sealed, err := os.ReadFile(s.wrappingPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fault.NotFound.Errorf("there is no keyring at %s", dir)

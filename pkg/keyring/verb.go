@@ -27,16 +27,17 @@ var verbs = []verb{
 	{"open-raw", []Power{PowerPseudonymizer, PowerRights}, doOpenRaw},
 	{"open-quarantine", []Power{PowerPseudonymizer, PowerRights}, doOpenQuarantine},
 	{"seal-quarantine", []Power{PowerPseudonymizer, PowerRights}, doSealQuarantine},
-	{"seal-clean", []Power{PowerPseudonymizer, PowerRights}, doSealClean},
+	{"seal-clean", []Power{PowerPseudonymizer, PowerRights, PowerHold}, doSealClean},
 	{"tokens", []Power{PowerPseudonymizer, PowerRights}, doTokens},
 
-	{"open-clean", []Power{PowerLoader, PowerRights}, doOpenClean},
+	{"open-clean", []Power{PowerLoader, PowerRights, PowerHold}, doOpenClean},
 
 	{"destroy-raw", []Power{PowerRetention}, doDestroyRaw},
 	{"destroy-quarantine", []Power{PowerRetention}, doDestroyQuarantine},
 	{"destroy-clean", []Power{PowerRetention}, doDestroyClean},
 	{"destroy-epoch", []Power{PowerRetention}, doDestroyEpoch},
 	{"list", []Power{PowerRetention}, doList},
+	{"live", []Power{PowerRetention}, doLive},
 }
 
 func findVerb(name string) (verb, bool) {
@@ -132,6 +133,9 @@ func doSealClean(ctx context.Context, k *Keyring, as Power, in *fields) ([]byte,
 	if err := in.done(); err != nil {
 		return nil, err
 	}
+	if as == PowerHold {
+		return appendOne(k.Hold().SealClean(ctx, tenant, class, day, aad, plain))
+	}
 	return appendOne(k.treater(as).SealClean(ctx, tenant, class, day, aad, plain))
 }
 
@@ -191,6 +195,9 @@ func doOpenClean(ctx context.Context, k *Keyring, as Power, in *fields) ([]byte,
 	if len(sealed) != 1 {
 		return nil, errMessage
 	}
+	if as == PowerHold {
+		return appendOne(k.Hold().OpenClean(ctx, tenant, class, day, aads[0], sealed[0]))
+	}
 	return appendOne(k.Rights().OpenClean(ctx, tenant, class, day, aads[0], sealed[0]))
 }
 
@@ -230,7 +237,17 @@ func doList(ctx context.Context, k *Keyring, _ Power, in *fields) ([]byte, error
 	if err := in.done(); err != nil {
 		return nil, err
 	}
-	infos, err := k.Retention().List(ctx)
+	return listing(k.Retention().List(ctx))
+}
+
+func doLive(ctx context.Context, k *Keyring, _ Power, in *fields) ([]byte, error) {
+	if err := in.done(); err != nil {
+		return nil, err
+	}
+	return listing(k.Retention().Live(ctx))
+}
+
+func listing(infos []KeyInfo, err error) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -71,6 +71,8 @@ type (
 	}
 	// Staging makes tables anew: [warehouse.Warehouse] as the rebuild user.
 	Staging interface {
+		// Days lists the partitions of a live table.
+		Days(ctx context.Context, t *policy.Table, now time.Time) ([]warehouse.TableDay, error)
 		Stage(ctx context.Context, pol *policy.Policy, epoch int64) (*warehouse.Warehouse, error)
 		Swap(ctx context.Context, pol *policy.Policy, epoch int64) error
 		Discard(ctx context.Context) error

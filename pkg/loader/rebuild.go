@@ -222,9 +222,17 @@ func (l *Loader) fill(ctx context.Context, b *rebuild) error {
 		return err
 	}
 	crashpoint.Reach("loader.rebuild_staged")
+	var gone *removed
+	err = l.retry(ctx, "looking at what was removed", func(ctx context.Context) (err error) {
+		gone, err = l.lookRemoved(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	into := target{staged, newSeen(staged, defaultMemory), b.Epoch}
 	for b.Loaded < b.Target {
-		r, err := l.reread(ctx, b.Loaded+1, b.Target)
+		r, err := l.reread(ctx, b.Loaded+1, b.Target, gone)
 		if err != nil {
 			return err
 		}
@@ -243,13 +251,13 @@ func (l *Loader) fill(ctx context.Context, b *rebuild) error {
 
 // reread makes a round of frames from first on. Its last is the target when
 // the log holds no more.
-func (l *Loader) reread(ctx context.Context, first, target uint64) (*round, error) {
+func (l *Loader) reread(ctx context.Context, first, target uint64, gone *removed) (*round, error) {
 	if err := l.readClock(ctx); err != nil {
 		return nil, err
 	}
 	var r *round
 	err := l.retry(ctx, "reading the clean log", func(ctx context.Context) error {
-		r = &round{first: first, last: target}
+		r = &round{first: first, last: target, gone: gone}
 		for msg, err := range l.cfg.Frames.Range(ctx, eventlog.CleanStream, first, target) {
 			if err != nil {
 				return err

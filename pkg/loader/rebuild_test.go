@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 	"github.com/lethe-pipeline/lethe/pkg/loader"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
@@ -249,4 +250,52 @@ func TestRebuildDoesNotWaitForTheLogToRunDry(t *testing.T) {
 	r.until()
 	s.must(r.stop())
 	s.CheckWorld()
+}
+
+// What retention dropped stays dropped while the key of its frames is still
+// there (P4); what it has not dropped yet is there as before, because nothing
+// on record says that it went.
+func TestRebuildLeavesOutWhatWasRemoved(t *testing.T) {
+	s := start(t)
+	class := s.table("visit").Class
+	ended := noon.AddDate(0, 0, -1)
+	at := ended
+	for !class.ExpiresAt(at).Before(ended.AddDate(0, 0, 1)) {
+		at = at.AddDate(0, 0, -1)
+	}
+	day := event.DayOf(class.ExpiresAt(at))
+	if day != event.DayOf(ended) {
+		t.Fatalf("rows of %s expire on %s", at, day)
+	}
+	s.publish(1, s.events(5, at, true)...)
+	s.publish(2, s.events(3, noon, true)...)
+	s.load(s.config())
+	rows := func() (n uint64) {
+		for _, f := range s.fingerprint() {
+			if f.Day == day {
+				n += f.Rows
+			}
+		}
+		return n
+	}
+	rebuild := func() {
+		t.Helper()
+		r := s.run(s.config())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		s.must(loader.Rebuild(ctx, s.bucket, nil))
+		s.must(r.stop())
+	}
+	rebuild()
+	if n := rows(); n != 5 {
+		t.Fatalf("%d rows of the ended day after a rebuild, want the 5 that nobody removed", n)
+	}
+	s.must(s.as(warehouse.UserRetention).DropIn(t.Context(), warehouse.DefaultDatabase, "visit", day))
+	rebuild()
+	if n := rows(); n != 0 {
+		t.Errorf("a rebuild brought back %d rows that were removed", n)
+	}
+	if f := s.fingerprint(); len(f) != 1 || f[0].Rows != 3 {
+		t.Errorf("what had not expired is %v", f)
+	}
 }

@@ -25,7 +25,8 @@ type round struct {
 	frames      []frame
 	rows        int
 	bytes       int
-	more        bool // the log had more when the round was closed
+	more        bool     // the log had more when the round was closed
+	gone        *removed // of a rebuild
 
 	expired, unknown int // frames passed over
 	dropped          int // rows that net 3 recognized
@@ -143,6 +144,11 @@ func (l *Loader) take(ctx context.Context, r *round, msg eventlog.Received) erro
 		if at := f.rows[i].ExpiresAt; at.Before(from) || !at.Before(to) {
 			return fault.Corrupt.Errorf("reading clean frame %d: a row expires on another day than the frame", msg.Seq)
 		}
+	}
+	r.gone.sift(&f)
+	if len(f.rows) == 0 {
+		r.expired++
+		return nil
 	}
 	r.rows += len(f.rows)
 	r.frames = append(r.frames, f)

@@ -4,8 +4,11 @@
 // rebuild of the warehouse; and the catalog and the record of processing, which
 // follow from the policy.
 //
-// It opens no frame and reads no row. What takes another service's powers, a
-// redrive for example, it passes on to that service.
+// [Enact] makes a policy the one in force, [Operation.PlanFor] says what another
+// would change, and [Operation.Apply] keeps one for the next start.
+//
+// It opens no frame; of rows it learns how many there are. What takes another
+// service's powers, a redrive for example, it passes on to that service.
 //
 // # Concurrency
 //

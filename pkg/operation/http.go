@@ -3,12 +3,15 @@ package operation
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/access"
 	"github.com/lethe-pipeline/lethe/pkg/catalog"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/policy"
 )
 
 // MaxListed is how many things one list holds; its counts are of all.
@@ -69,7 +72,12 @@ const (
 	CommandRedrive    = "redrive"
 	CommandRebuild    = "rebuild"
 	CommandKeys       = "keys"
+	CommandClock      = "clock"
 )
+
+// ToldParameter of POST /v1/apply, when it is true, says that people have been
+// told of what they must be told of.
+const ToldParameter = "told"
 
 // RebuildRequest asks the loader for a rebuild, or only for how far one is.
 type RebuildRequest struct {
@@ -84,10 +92,17 @@ func (o *Operation) Routes(mux *http.ServeMux) {
 
 	get(o, mux, "GET /v1/status", overseers, func(ctx context.Context) (Status, error) { return o.Status(ctx) })
 	get(o, mux, "GET /v1/plan", overseers, func(ctx context.Context) (Plan, error) { return o.Plan(ctx) })
+	posted(o, mux, "POST /v1/plan", overseers, func(r *http.Request, _ access.Principal, pol *policy.Policy) (Plan, error) {
+		return o.PlanFor(r.Context(), pol)
+	})
+	posted(o, mux, "POST /v1/apply", operators, func(r *http.Request, who access.Principal, pol *policy.Policy) (Plan, error) {
+		return o.Apply(r.Context(), pol, who.ID, r.URL.Query().Get(ToldParameter) == "true")
+	})
 	get(o, mux, "GET /v1/catalog", all, func(context.Context) (catalog.Catalog, error) { return catalog.New(o.c.Policy), nil })
 	get(o, mux, "GET /v1/quarantine", overseers, passed[QuarantineList](o, CommandQuarantine, nil))
 	get(o, mux, "POST /v1/quarantine/redrive", operators, passed[RedriveAnswer](o, CommandRedrive, nil))
 	get(o, mux, "GET /v1/keys", overseers, passed[KeyList](o, CommandKeys, nil))
+	get(o, mux, "POST /v1/clock/confirm", operators, passed[any](o, CommandClock, nil))
 	get(o, mux, "GET /v1/rebuild", overseers, passed[RebuildState](o, CommandRebuild, RebuildRequest{}))
 	get(o, mux, "POST /v1/rebuild", operators, passed[RebuildState](o, CommandRebuild, RebuildRequest{Start: true}))
 	o.c.Gate.Handle(mux, "GET /v1/ropa", all, func(w http.ResponseWriter, _ *http.Request, _ access.Principal) {
@@ -106,15 +121,43 @@ func passed[T any](o *Operation, command string, request any) func(context.Conte
 func get[T any](o *Operation, mux *http.ServeMux, pattern string, roles []access.Role, answer func(context.Context) (T, error)) {
 	o.c.Gate.Handle(mux, pattern, roles, func(w http.ResponseWriter, r *http.Request, _ access.Principal) {
 		v, err := answer(r.Context())
-		if err != nil {
-			if k := fault.KindOf(err); k == "" || k == fault.Corrupt || k == fault.Unavailable {
-				o.c.Log.Error("request failed", "route", pattern, "err", err)
-			}
-			fault.WriteProblem(w, err)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		_ = json.NewEncoder(w).Encode(v) // the caller has gone; nobody to tell
+		o.write(w, pattern, v, err)
 	})
+}
+
+// posted is a route that takes a policy's documents, [policy.Documents.Archive].
+func posted[T any](o *Operation, mux *http.ServeMux, pattern string, roles []access.Role, answer func(*http.Request, access.Principal, *policy.Policy) (T, error)) {
+	o.c.Gate.Handle(mux, pattern, roles, func(w http.ResponseWriter, r *http.Request, who access.Principal) {
+		text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, policy.MaxArchive))
+		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+			fault.WriteStatus(w, http.StatusRequestEntityTooLarge, "the policy's documents are too large")
+			return
+		} else if err != nil {
+			return // the caller has gone; nobody to tell
+		}
+		var v T
+		docs, err := policy.ParseArchive(text)
+		var pol *policy.Policy
+		if err == nil {
+			pol, err = policy.Compile(docs)
+		}
+		if err == nil {
+			v, err = answer(r, who, pol)
+		}
+		o.write(w, pattern, v, err)
+	})
+}
+
+// write answers with a value, or with what went wrong.
+func (o *Operation) write(w http.ResponseWriter, pattern string, v any, err error) {
+	if err != nil {
+		if k := fault.KindOf(err); k == "" || k == fault.Corrupt || k == fault.Unavailable {
+			o.c.Log.Error("request failed", "route", pattern, "err", err)
+		}
+		fault.WriteProblem(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(v) // the caller has gone; nobody to tell
 }

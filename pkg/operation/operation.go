@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/access"
+	"github.com/lethe-pipeline/lethe/pkg/audit"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
 
-// Config is what an Operation is made of. All of it is required.
+// Config is what an Operation is made of. All of it is required, but for what
+// applying a policy takes: without Recorder or Next it is refused.
 type Config struct {
 	Policy    *policy.Policy
 	Gate      *access.Gate
@@ -27,6 +29,12 @@ type Config struct {
 	Command func(ctx context.Context, name string, request any) ([]byte, error)
 	// Drift says where the live streams differ from the policy; nil is nowhere.
 	Drift func(context.Context) error
+	// Recorder puts on record what the holder of a credential, by its id, asks
+	// for.
+	Recorder func(by string) audit.Recorder
+	// Next takes the policy with which this Lethe starts next. It is empty
+	// where Lethe is told with each start where its policy is.
+	Next PolicyFile
 }
 
 // Streams is how far the logs and their readers are. [eventlog.Log] is one.
@@ -39,6 +47,9 @@ type Streams interface {
 type Warehouse interface {
 	Rows(ctx context.Context, sql string, params map[string]any) (*warehouse.Result, error)
 	Plan(ctx context.Context, pol *policy.Policy) ([]warehouse.Change, error)
+	LookUsers(ctx context.Context, pol *policy.Policy, known ...string) ([]warehouse.Deviation, error)
+	Cuts(ctx context.Context, t *policy.Table) ([]warehouse.Cut, error)
+	Outlasting(ctx context.Context, t *policy.Table) (uint64, error)
 }
 
 // Operation answers operators and officers.
@@ -140,39 +151,6 @@ func (o *Operation) tables(ctx context.Context) ([]TableStatus, error) {
 		out = append(out, t)
 	}
 	return out, nil
-}
-
-// Plan is where the live system differs from the policy.
-type Plan struct {
-	Changes []Change `json:"changes"`
-}
-
-// Change is one difference.
-type Change struct {
-	Where    string `json:"where"`
-	Sentence string `json:"sentence"`
-}
-
-// Plan looks at tables and streams.
-func (o *Operation) Plan(ctx context.Context) (Plan, error) {
-	plan := Plan{Changes: []Change{}}
-	changes, err := o.c.Warehouse.Plan(ctx, o.c.Policy)
-	if err != nil {
-		return plan, err
-	}
-	for _, c := range changes {
-		where := "database"
-		if c.Table != "" {
-			where = "table " + c.Table
-		}
-		plan.Changes = append(plan.Changes, Change{where, c.Sentence})
-	}
-	err = o.c.Drift(ctx)
-	if fault.KindOf(err) == fault.Conflict {
-		plan.Changes = append(plan.Changes, Change{"streams", err.Error()})
-		err = nil
-	}
-	return plan, err
 }
 
 // ask passes a request on and reads the answer into answer.

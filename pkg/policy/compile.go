@@ -16,7 +16,7 @@ import (
 // the error is [Problems], which holds every problem and not only the first.
 func Compile(docs Documents) (*Policy, error) {
 	c := compiler{
-		policy:  &Policy{digest: docs.digest()},
+		policy:  &Policy{digest: docs.Digest(), documents: docs},
 		classes: map[string]*Class{},
 		tables:  map[string]*Table{},
 		metrics: map[string]place{},

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,33 +86,32 @@ func (c *compiler) table(doc *pipelineDoc, e eventDoc, td tableDoc) *Table {
 // defaultAnchor is where epochs are counted from.
 var defaultAnchor = time.Date(2020, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// slack is what an epoch has beyond the period on either side: clocks, time
-// zones and the grace of removal.
-const slack = 48 * time.Hour
+// maxDomain is how long a name the keyring takes.
+const maxDomain = 64
 
 // domain returns the pseudonymization domain of a class in a pipeline. The
 // tables of one domain and class share it.
 func (c *compiler) domain(doc *pipelineDoc, class *Class) *Domain {
-	name := doc.Domain + "/" + class.Name
-	d := &Domain{Name: name, Anchor: defaultAnchor}
-	if class.Lasting {
-		// Nothing in a lasting table is a token. One epoch without an end
-		// keeps the arithmetic total.
-		d.Length = math.MaxInt64
-	} else {
+	d := &Domain{Anchor: defaultAnchor, Length: forGood}
+	if !class.Lasting {
 		d.Bridge = class.Period.Longest() + slack
 		d.Length = 2 * d.Bridge
 		if doc.epochs != nil {
 			c.epochs(doc.epochs, class, d)
 		}
 	}
-	if other, ok := c.domains[name]; ok {
+	d.name(doc.Domain, class.Name)
+	if len(d.Name) > maxDomain {
+		c.problems.add(doc.at, "the domain %s and the class %s have names that are too long together: with the length of an epoch, more than %d characters",
+			doc.Domain, class.Name, maxDomain)
+	}
+	if other, ok := c.domains[doc.Domain+"/"+class.Name]; ok {
 		if *other != *d {
 			c.problems.add(doc.at, "the domain %s has other epochs in another pipeline", doc.Domain)
 		}
 		return other
 	}
-	c.domains[name] = d
+	c.domains[doc.Domain+"/"+class.Name] = d
 	return d
 }
 

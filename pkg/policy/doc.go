@@ -52,7 +52,8 @@
 // past. [Succeeds] compares a policy with the one it would replace and reports
 // what people must be told: a longer retention, another purpose, a weaker
 // treatment. A schema version, once published, only ever gains optional
-// fields; anything else is a new version.
+// fields; anything else is a new version. A key's name carries the rule that it
+// was made for; [Policy.KeyExpiry] and [Policy.EpochExpiry] say when it is due.
 //
 // # Concurrency
 //

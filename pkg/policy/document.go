@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -57,7 +56,7 @@ func Load(layers ...fs.FS) (Documents, error) {
 				}
 				return nil
 			}
-			if hidden(entry.Name()) || !slices.Contains([]string{".json", ".yaml", ".yml"}, path.Ext(name)) {
+			if !isDocument(name) {
 				return nil
 			}
 			text, err := fs.ReadFile(layer, name)
@@ -90,9 +89,7 @@ func Load(layers ...fs.FS) (Documents, error) {
 			return Documents{}, fmt.Errorf("reading policy documents: %w", err)
 		}
 	}
-	slices.SortFunc(docs.all, func(a, b document) int {
-		return cmp.Or(cmp.Compare(path.Base(a.file), path.Base(b.file)), cmp.Compare(a.file, b.file))
-	})
+	docs.sort()
 	return docs, problems.orNil()
 }
 
@@ -107,9 +104,10 @@ func (d Documents) Files() []string {
 	return files
 }
 
-// digest is over the directory, base name and text of every document, each
-// with its length before it.
-func (d Documents) digest() string {
+// Digest names the documents and the policy that they compile to: hex SHA-256
+// over the directory, base name and text of every document, each with its
+// length before it.
+func (d Documents) Digest() string {
 	h := sha256.New()
 	for _, doc := range d.all {
 		for _, part := range [][]byte{[]byte(doc.file), doc.text} {

@@ -12,6 +12,7 @@ import (
 // never modified after [Compile] returns.
 type Policy struct {
 	digest    string
+	documents Documents
 	schemas   []*Schema
 	pipelines []*Pipeline
 	classes   []*Class
@@ -22,6 +23,9 @@ type Policy struct {
 // Digest names the policy: hex SHA-256 over the documents it was compiled
 // from. Equal documents give equal digests.
 func (p *Policy) Digest() string { return p.digest }
+
+// Documents returns what the policy was compiled from.
+func (p *Policy) Documents() Documents { return p.documents }
 
 // Schemas returns every schema version, by event and version.
 func (p *Policy) Schemas() []*Schema { return slices.Clone(p.schemas) }
@@ -195,38 +199,6 @@ func (p Period) After(t time.Time) time.Time {
 // Longest is an upper bound of the period as a duration.
 func (p Period) Longest() time.Duration {
 	return time.Duration(p.Days+31*p.Months) * 24 * time.Hour
-}
-
-// Domain is a pseudonymization domain (EDPB Guidelines 01/2025): those who must
-// not be able to attribute a token. Tokens of two domains, two services, two
-// kinds or two epochs are unrelated.
-type Domain struct {
-	Name   string // "<pipeline domain>/<class>"
-	Length time.Duration
-	Anchor time.Time
-	// Bridge is how long after an epoch begins a row also carries the token
-	// of the epoch before, so that a distinct count over any stretch no
-	// longer than the rule's period counts nobody twice. An epoch lasts at
-	// least twice the period, so no stretch meets two edges.
-	Bridge time.Duration
-}
-
-// Epoch is the number of the key epoch in which an event occurred.
-func (d *Domain) Epoch(at time.Time) int64 {
-	n := at.Sub(d.Anchor)
-	e := int64(n / d.Length)
-	if n < 0 && n%d.Length != 0 {
-		e--
-	}
-	return e
-}
-
-// EpochStart is the first instant of an epoch.
-func (d *Domain) EpochStart(e int64) time.Time { return d.Anchor.Add(time.Duration(e) * d.Length) }
-
-// Bridged says whether an event carries the token of the epoch before too.
-func (d *Domain) Bridged(at time.Time) bool {
-	return at.Sub(d.EpochStart(d.Epoch(at))) < d.Bridge
 }
 
 // Table is one table of rows that expire together by one rule.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Weight says who needs to know of a change.
@@ -36,8 +35,8 @@ func (c Change) String() string { return c.Where + " " + c.Sentence }
 // publishers. Equal policies give nothing. Titles and descriptions are not
 // compared.
 //
-// A shorter period acts at once; a longer one applies to later events only and
-// is always worth telling, because the shorter one was a promise.
+// A shorter period acts at once; a longer one is always worth telling, because
+// the shorter one was a promise. In tables it applies to later events only.
 func Succeeds(old, new *Policy) []Change {
 	var d changes
 	d.pipelines(old, new)
@@ -144,19 +143,37 @@ func (d *changes) classes(old, new *Policy) {
 
 // kept compares two rules by how long they keep a row.
 func (d *changes) kept(where string, a, b *Class) {
-	switch x, y := a.longest(), b.longest(); {
-	case y > x:
+	switch {
+	case b.Outlasts(a) && b.Governs == "events":
 		d.add(Tell, where, "keeps data longer: %s, not %s; this applies to later events only", b.kept(), a.kept())
-	case y < x:
+	case b.Outlasts(a):
+		d.add(Tell, where, "keeps data longer: %s, not %s; this applies to what is there too", b.kept(), a.kept())
+	case a.Outlasts(b):
 		d.add(Note, where, "keeps data shorter: %s, not %s; this acts at once", b.kept(), a.kept())
 	}
 }
 
-func (c *Class) longest() time.Duration {
-	if c.Lasting {
-		return 1<<63 - 1
+// Outlasts says whether there is anything that a class keeps longer than
+// another does.
+func (c *Class) Outlasts(other *Class) bool {
+	if c.Lasting || other.Lasting {
+		return !other.Lasting
 	}
-	return c.Period.Longest()
+	return c.Period.outlasts(other.Period)
+}
+
+// outlasts compares days with months by the longest and the shortest that
+// months can be, so that what is longer at some time of the year is longer.
+func (p Period) outlasts(q Period) bool {
+	switch {
+	case p.Months > 0 && q.Months > 0:
+		return p.Months > q.Months
+	case p.Months > 0:
+		return p.Months/12*366+p.Months%12*31 > q.Days
+	case q.Months > 0:
+		return p.Days > q.Months/12*365+q.Months%12*28
+	}
+	return p.Days > q.Days
 }
 
 func (c *Class) kept() string {
@@ -196,11 +213,21 @@ func (d *changes) tables(old, new *Policy) {
 		} else if b.TimeTo > a.TimeTo {
 			d.add(Note, where, "keeps a less exact time")
 		}
-		if a.Domain.Name != b.Domain.Name || a.Domain.Length != b.Domain.Length || !a.Domain.Anchor.Equal(b.Domain.Anchor) {
-			d.add(Break, where, "has other key epochs: tokens before and after are unrelated")
-		}
+		d.epochs(where, a.Domain, b.Domain)
 		d.columns(where, a, b)
 	})
+}
+
+// epochs says what becomes of tokens. Rows carry which epoch of which domain
+// they are of, so nobody is shown behind too few people (P19).
+func (d *changes) epochs(where string, a, b *Domain) {
+	of := func(d *Domain) string { name, _, _ := strings.Cut(d.Name, "/"); return name }
+	switch {
+	case of(a) != of(b):
+		d.add(Break, where, "has other key epochs: tokens before and after are unrelated")
+	case a.Name != b.Name || !a.Anchor.Equal(b.Anchor):
+		d.add(Note, where, "has other key epochs: a subject seen before and after counts twice until what came before has expired")
+	}
 }
 
 func (d *changes) columns(where string, a, b *Table) {

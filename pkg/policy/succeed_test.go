@@ -3,8 +3,10 @@ package policy_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 )
@@ -23,7 +25,12 @@ func TestChangesSayWhatPeopleMustBeTold(t *testing.T) {
 		{"longer retention", pipelineFile, "class: access #", "class: login #", []string{
 			"tell table download keeps data longer: 12 months, not 30 days; this applies to later events only",
 			"note table download has the deletion class login, not access",
+			"note table download has other key epochs: a subject seen before and after counts twice until what came before has expired",
+		}},
+		{"another domain", pipelineFile, "domain: downloads", "domain: shop", []string{
+			"break pipeline downloads has another pseudonymization domain: tokens before and after are unrelated",
 			"break table download has other key epochs: tokens before and after are unrelated",
+			"break table download_lasting has other key epochs: tokens before and after are unrelated",
 		}},
 		{"another purpose", pipelineFile, "Count downloads and answer customers who ask about theirs.", "Sell more.", []string{
 			"tell pipeline downloads has another purpose",
@@ -121,6 +128,50 @@ func TestWhatIsAddedAndWhatIsGoneIsTold(t *testing.T) {
 	if diff := cmp.Diff(map[policy.Weight]int{policy.Note: 1, policy.Break: 5}, count(policy.Succeeds(more, bare))); diff != "" {
 		t.Errorf("gone (-want +got):\n%s", diff)
 	}
+}
+
+func TestALongerRuleSaysWhatItAppliesTo(t *testing.T) {
+	for governs, want := range map[string]string{
+		"events": "keeps data longer: 24 months, not 30 days; this applies to later events only",
+		"raw":    "keeps data longer: 24 months, not 30 days; this applies to what is there too",
+	} {
+		of := func(p policy.Period) *policy.Policy {
+			return policy.OfClasses(&policy.Class{Name: "c", Governs: governs, Starts: "event", Period: p})
+		}
+		changes := policy.Succeeds(of(policy.Period{Days: 30}), of(policy.Period{Months: 24}))
+		if len(changes) != 1 || changes[0].Weight != policy.Tell || changes[0].Sentence != want {
+			t.Errorf("%s: %v", governs, changes)
+		}
+	}
+}
+
+// TestWhatIsLongerAtSomeTimeOfTheYearIsLonger goes through the days of five
+// years.
+func TestWhatIsLongerAtSomeTimeOfTheYearIsLonger(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := period(t, "old"), period(t, "new")
+		if rapid.Bool().Draw(t, "alike") && a.Months > 0 {
+			b = policy.Period{Days: a.Months*365/12 + rapid.IntRange(-4, 4).Draw(t, "off")}
+			b.Days = max(b.Days, 1)
+		}
+		longer := false
+		for at := time.Date(2023, 1, 1, 0, 0, 0, 0, time.UTC); at.Year() < 2028 && !longer; at = at.AddDate(0, 0, 1) {
+			longer = b.After(at).After(a.After(at))
+		}
+		of := func(p policy.Period) *policy.Policy {
+			return policy.OfClasses(&policy.Class{Name: "c", Governs: "events", Starts: "event", Period: p})
+		}
+		told := false
+		for _, c := range policy.Succeeds(of(a), of(b)) {
+			told = told || c.Weight == policy.Tell
+		}
+		if longer && !told {
+			t.Fatalf("%s instead of %s is not told", b, a)
+		}
+		if a != b && len(policy.Succeeds(of(a), of(b))) == 0 {
+			t.Fatalf("%s instead of %s is no change", b, a)
+		}
+	})
 }
 
 func TestAPeriodThatChangesIsTold(t *testing.T) {

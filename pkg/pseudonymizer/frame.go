@@ -199,13 +199,13 @@ func (w *worker) seal(ctx context.Context, o *outcome, from origin, g *rowGroup,
 	}
 	h := event.Header(event.CleanHeader{
 		Tenant: from.header.Tenant, Service: from.header.Service,
-		Table: g.table, Class: table.Class.Name, Day: g.day,
+		Table: g.table, Class: table.Class.KeyName(), Day: g.day,
 		Event: from.header.Event, Version: from.header.Version,
 		Policy: w.p.cfg.Policy.Digest(), Count: len(g.rows),
 		RawSeq: rawSeq, QuarantineSeq: from.quarantineSeq,
 	})
 	body := event.CleanBody(table.ColumnNames(), g.rows)
-	sealed, err := w.p.cfg.Keys.SealClean(ctx, from.header.Tenant, table.Class.Name, string(g.day), h, body)
+	sealed, err := w.p.cfg.Keys.SealClean(ctx, from.header.Tenant, table.Class.KeyName(), string(g.day), h, body)
 	if errors.Is(err, keyring.ErrDestroyed) {
 		return nil // the day is over, whatever the clock of this process says
 	}

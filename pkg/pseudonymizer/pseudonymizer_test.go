@@ -27,7 +27,7 @@ func TestEveryEventBecomesARowOnce(t *testing.T) {
 	p := s.flow(cfg)
 	w := s.check(0)
 	for i, h := range w.headers {
-		if h.Tenant != "acme" || h.Service != "shop" || h.Event != "http_access" || h.Class != "access" || h.Policy != s.pol.Digest() || h.RawSeq == 0 || h.QuarantineSeq != 0 {
+		if h.Tenant != "acme" || h.Service != "shop" || h.Event != "http_access" || h.Class != "access-30d" || h.Policy != s.pol.Digest() || h.RawSeq == 0 || h.QuarantineSeq != 0 {
 			t.Errorf("clean frame %d has the header %+v", i, h)
 		}
 		if i > 0 && h.RawSeq < w.headers[i-1].RawSeq {

@@ -4,15 +4,17 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/lethe-pipeline/lethe/pkg/audit"
+	"github.com/lethe-pipeline/lethe/pkg/crashpoint"
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/hold"
 	"github.com/lethe-pipeline/lethe/pkg/keyring"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
@@ -21,307 +23,331 @@ import (
 const (
 	// Every is how long one run comes after another.
 	Every = 15 * time.Minute
-	// rawTreated is how old a treated hour is when its key is destroyed.
-	rawTreated = 72 * time.Hour
+	// Grace is how long after the end of its UTC expiry day something may
+	// still be on disk. Nobody can select it then.
+	Grace = 24 * time.Hour
+	// lastHour is what is left of the grace when waiting for the loader ends.
+	lastHour = time.Hour
 )
+
+// ErrElsewhere says that another process is in a run. Nothing was done.
+var ErrElsewhere = fault.Conflict.Errorf("another process is removing what has expired")
 
 // Warehouse is what retention may do to tables. [warehouse.Warehouse] is one.
 type Warehouse interface {
+	Clock(ctx context.Context) (time.Time, error)
 	Advance(ctx context.Context, at time.Time) (time.Time, error)
 	Partitions(ctx context.Context) ([]warehouse.Partition, error)
-	Drop(ctx context.Context, table string, day event.Day) error
+	Count(ctx context.Context, table string, days warehouse.Days, since, floor uint64) ([]warehouse.Tally, error)
+	Early(ctx context.Context, table string, before time.Time, days warehouse.Days, since, floor uint64) ([]warehouse.Tally, error)
+	DropIn(ctx context.Context, database, table string, day event.Day) error
+	RemoveEarly(ctx context.Context, table string, day event.Day, before time.Time, floor uint64) error
+	DropHeld(ctx context.Context, hold string) error
 }
 
 // Log is what retention may do to the logs. [eventlog.Log] is one.
 type Log interface {
+	auditLog
 	Topics(ctx context.Context, stream, filter string) (map[string]uint64, error)
 	Purge(ctx context.Context, stream, filter string, below uint64) (uint64, error)
 	Consumer(ctx context.Context, stream, durable string) (eventlog.ConsumerState, error)
-	Info(ctx context.Context, stream string) (eventlog.StreamState, error)
 	Next(ctx context.Context, stream string, seq uint64) (eventlog.Received, error)
 }
 
-// Config is what a Retention is made of. All of it is required.
+// Bucket keeps the lease and the last inventory. [eventlog.Bucket] of the name
+// [eventlog.RetentionBucket] is one.
+type Bucket interface {
+	Get(ctx context.Context, name string) (eventlog.Entry, error)
+	Names(ctx context.Context) ([]string, error)
+	Put(ctx context.Context, name string, value []byte) (uint64, error)
+	Update(ctx context.Context, name string, value []byte, revision uint64) (uint64, error)
+	Delete(ctx context.Context, name string) error
+}
+
+// Holds says which legal holds there are, and takes the end of one.
+// [hold.Store] is one.
+type Holds interface {
+	hold.Lister
+	End(ctx context.Context, id string) error
+}
+
+// A Folder holds files that have a deletion rule of their own. A folder that is
+// not there is empty.
+type Folder struct {
+	Name string // as people are told of it: reports
+	Dir  string
+	// Governs says which class rules it, as [policy.Class.Governs] does:
+	// reports, backups or key_backups.
+	Governs string
+}
+
+// Config is what a Retention is made of.
 type Config struct {
 	Policy    *policy.Policy
 	Warehouse Warehouse
 	Log       Log
 	Keys      keyring.Retention
-	Logger    *slog.Logger
-	Metrics   prometheus.Registerer
-	Now       func() time.Time
+	Holds     Holds
+	Bucket    Bucket
+	// Recorder puts what is about to be done on record. Keys record their own
+	// destruction.
+	Recorder audit.Recorder
+	Folders  []Folder
+	Logger   *slog.Logger
+	Metrics  prometheus.Registerer
+	Now      func() time.Time // the wall clock
+
+	// The rest may be left zero.
+
+	// Elapsed is a clock that nobody can set. By default it counts from New.
+	Elapsed func() time.Duration
+	// MaxJump is by how much the wall clock may move Lethe's clock at once:
+	// 7 days by default.
+	MaxJump time.Duration
+	// Pause comes between two partitions that are dropped.
+	Pause time.Duration
+	// Owner names this process among those that may run retention. A lease
+	// that a process of the same name left is taken over at once, so two that
+	// run at the same time must not share a name. By default it is random.
+	Owner string
 }
 
 // Retention removes what has expired.
 type Retention struct {
-	c    Config
-	runs atomic.Int64
-	// lastRun is when the last whole run ended, in Unix seconds.
-	lastRun    prometheus.Gauge
-	partitions prometheus.Counter
-	keys       prometheus.Counter
-	frames     prometheus.Counter
-	lost       prometheus.Counter
+	c     Config
+	meter *meter
+
+	// mu lets one run happen at a time, and guards the rest.
+	mu    sync.Mutex
+	lease lease
+	jump  jump
+	// marks is what a clean key waits for, by its ID.
+	marks map[string]mark
+	// manifestDay and runDay are the days of Lethe's clock that this process
+	// has put on record.
+	manifestDay, runDay event.Day
+	// putOff counts the runs that put their manifest off.
+	putOff int
+	// ended are the holds whose end this process has put on record.
+	ended map[string]bool
+
+	// step is called at every numbered step; a test ends the run there.
+	step func(string)
 }
 
 // New makes a Retention.
 func New(c Config) *Retention {
-	counter := func(name, help string) prometheus.Counter {
-		m := prometheus.NewCounter(prometheus.CounterOpts{Name: "lethe_retention_" + name, Help: help})
-		c.Metrics.MustRegister(m)
-		return m
+	if c.Elapsed == nil {
+		began := time.Now()
+		c.Elapsed = func() time.Duration { return time.Since(began) }
 	}
-	r := &Retention{
-		c:          c,
-		partitions: counter("partitions_dropped_total", "Partitions dropped because their expiry day had ended."),
-		keys:       counter("keys_destroyed_total", "Keys destroyed because what they seal had expired."),
-		frames:     counter("frames_purged_total", "Frames purged from the logs after their key was destroyed."),
-		lost:       counter("raw_hours_lost_total", "Raw hours whose key was destroyed at the cap while frames were untreated."),
-		lastRun:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "lethe_retention_last_run_seconds", Help: "When the last whole run ended, in Unix seconds."}),
+	if c.MaxJump == 0 {
+		c.MaxJump = 7 * 24 * time.Hour
 	}
-	c.Metrics.MustRegister(r.lastRun)
-	return r
+	return &Retention{
+		c:     c,
+		meter: newMeter(c.Metrics),
+		lease: newLease(c),
+		marks: map[string]mark{},
+		ended: map[string]bool{},
+		step:  func(string) {},
+	}
 }
 
 // Run runs at once and then every [Every], until ctx ends. A run that fails is
-// tried again with the next: nothing selectable depends on it.
+// tried again with the next: nothing selectable depends on it. While another
+// process is in a run, it is asked for again every minute.
 func (r *Retention) Run(ctx context.Context, ready func()) error {
 	ready()
-	tick := time.NewTicker(Every)
-	defer tick.Stop()
 	for {
-		if err := r.Once(ctx); err != nil && ctx.Err() == nil {
+		pause := Every
+		err := r.Once(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, ErrElsewhere):
+			pause = renewEvery
+		case err != nil:
 			r.c.Logger.Error("retention run failed", "err", err)
 		}
+		r.meter.next(r.c.Now().Add(pause))
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-time.After(pause):
 		}
 	}
 }
 
-// Once is one run. What fails in it does not keep the rest from being done.
+// Once is one run. What fails in it does not keep the rest from being done: the
+// error joins all failures. While another process is in a run it is
+// [ErrElsewhere].
 func (r *Retention) Once(ctx context.Context) error {
-	now, err := r.c.Warehouse.Advance(ctx, r.c.Now())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	mine, err := r.lease.take(ctx)
 	if err != nil {
 		return err
 	}
-	all, err := r.c.Keys.List(ctx)
-	if err != nil {
-		return err
+	if !mine {
+		return ErrElsewhere
 	}
-	live := map[keyring.Kind][]keyring.KeyInfo{}
-	for _, k := range all {
-		if k.Live() {
-			live[k.Kind] = append(live[k.Kind], k)
-		}
-	}
-	err = errors.Join(
-		r.dropPartitions(ctx, now),
-		r.expireClean(ctx, now, live[keyring.KindClean]),
-		r.purgeClean(ctx, now),
-		r.expireRaw(ctx, now, live[keyring.KindRaw]),
-		r.expireQuarantine(ctx, now, live[keyring.KindQuarantine]),
-		r.expireEpochs(ctx, now, live[keyring.KindEpoch]),
-	)
-	if err == nil {
-		r.runs.Add(1)
-		r.lastRun.Set(float64(r.c.Now().Unix()))
-	}
+	// A run that is killed leaves the lease, and so does one that panics.
+	err = r.once(ctx)
+	r.lease.release(context.WithoutCancel(ctx))
 	return err
 }
 
-// Numbers are counters for status.
-func (r *Retention) Numbers() map[string]float64 {
-	return map[string]float64{"runs": float64(r.runs.Load())}
+// run is what one run knows and has done.
+type run struct {
+	*Retention
+	now   time.Time // Lethe's clock: every cut-off comes from it
+	floor uint64    // everything up to this sequence of the clean log is loaded
+	holds []hold.Hold
+	// live are the keys that live, by kind.
+	live    map[keyring.Kind][]keyring.KeyInfo
+	journal journal
+	// These are why floor, holds or keys are not known: what needs to know
+	// them is not done.
+	noFloor, noHolds, noKeys error
+	// unsure says that a removal failed, and may come about all the same.
+	unsure bool
+
+	entry audit.Run
+	// waiting counts what is due and waits, onHold those of them that wait for
+	// a legal hold to be copied.
+	waiting, onHold int
+	// oldest is the instant since when the oldest thing that is left is due.
+	oldest time.Time
 }
 
-// dropPartitions removes the rows whose expiry day has ended. P4, P5, P6, P7, P8.
-func (r *Retention) dropPartitions(ctx context.Context, now time.Time) error {
-	parts, err := r.c.Warehouse.Partitions(ctx)
-	var errs []error
-	for _, p := range parts {
-		if !ended(p.Day, now) {
-			continue
-		}
-		if err := r.c.Warehouse.Drop(ctx, p.Table, p.Day); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		r.partitions.Inc()
-		r.c.Logger.Info("partition dropped", "table", p.Table, "expiry_day", string(p.Day), "rows", p.Rows)
-	}
-	return errors.Join(append(errs, err)...)
-}
-
-// expireClean destroys the keys of clean frames whose expiry day has ended,
-// whatever became of their rows.
-func (r *Retention) expireClean(ctx context.Context, now time.Time, keys []keyring.KeyInfo) error {
-	var errs []error
-	for _, k := range keys {
-		day := event.DayOf(k.Start)
-		if !ended(day, now) {
-			continue
-		}
-		errs = append(errs, r.destroy(k, func() error { return r.c.Keys.DestroyClean(ctx, k.Class, string(day)) }))
-	}
-	return errors.Join(errs...)
-}
-
-// ended says whether an expiry day is over. Lasting rows have a day that never
-// is.
-func ended(day event.Day, now time.Time) bool {
-	return day != event.Never && !day.End().After(now)
-}
-
-// purgeClean gives back the space of frames that nobody can open any more.
-func (r *Retention) purgeClean(ctx context.Context, now time.Time) error {
-	topics, err := r.c.Log.Topics(ctx, eventlog.CleanStream, event.CleanTopics)
+// once numbers the steps as doc.go does.
+func (r *Retention) once(ctx context.Context) error {
+	now, err := r.tell(ctx) // 1
 	if err != nil {
+		r.meter.ran(r.c.Now(), false)
 		return err
 	}
+	r.reach("clock")
+	u := &run{Retention: r, now: now}
+	u.entry.Clock, u.entry.Policy = now, r.c.Policy.Digest()
 	var errs []error
-	for topic := range topics {
-		if day, err := event.CleanTopicDay(topic); err != nil || !ended(day, now) {
-			continue
+	for _, step := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"looked", u.look},
+		{"settled", u.settle},              // 2
+		{"rows", u.expireRows},             // 3
+		{"clean_keys", u.expireClean},      // 4
+		{"clean_purged", u.purgeClean},     // 4
+		{"raw_keys", u.expireRaw},          // 5
+		{"quarantine", u.expireQuarantine}, // 5
+		{"epochs", u.expireEpochs},         // 6
+		{"folders", u.expireFiles},         // 7
+		{"holds", u.endHolds},              // 8
+		{"manifest", u.manifest},           // 9
+	} {
+		err := step.do(ctx)
+		if err != nil {
+			errs = append(errs, err)
 		}
-		n, err := r.c.Log.Purge(ctx, eventlog.CleanStream, topic, 0)
-		r.frames.Add(float64(n))
+		if errors.Is(err, errLost) || ctx.Err() != nil {
+			r.meter.ran(r.c.Now(), false)
+			return errors.Join(errs...)
+		}
+		r.reach(step.name)
+	}
+	u.entry.Failures = len(errs)          // steps that failed
+	if err := u.report(ctx); err != nil { // 10
 		errs = append(errs, err)
 	}
+	r.reach("run")
+	u.tellMeter()
+	r.meter.ran(r.c.Now(), len(errs) == 0)
 	return errors.Join(errs...)
 }
 
-// expireRaw destroys the keys of raw hours: treated and 72 hours old, or past
-// the cap whatever became of them.
-func (r *Retention) expireRaw(ctx context.Context, now time.Time, keys []keyring.KeyInfo) error {
-	untreated, err := r.untreatedSince(ctx)
-	if err != nil {
-		return err
+// look reads what the steps lean on.
+func (u *run) look(ctx context.Context) error {
+	var state eventlog.ConsumerState
+	state, u.noFloor = u.c.Log.Consumer(ctx, eventlog.CleanStream, eventlog.CleanConsumer)
+	u.floor, u.entry.Floor = state.Floor, state.Floor
+	u.holds, u.noHolds = u.c.Holds.List(ctx)
+	var all []keyring.KeyInfo
+	all, u.noKeys = u.c.Keys.Live(ctx)
+	u.live = map[keyring.Kind][]keyring.KeyInfo{}
+	for _, k := range all {
+		u.live[k.Kind] = append(u.live[k.Kind], k)
 	}
-	capped := r.period("raw")
-	var errs []error
-	for _, k := range keys {
-		end := k.Start.Add(time.Hour)
-		// A frame is on the log some time after it was sealed, by another
-		// clock: an hour counts as treated when the one after it is.
-		treated := (untreated.IsZero() || end.Add(time.Hour).Before(untreated)) && !now.Before(end.Add(rawTreated))
-		past := !now.Before(capped.After(k.Start))
-		if !treated && !past {
-			continue
-		}
-		if past && !treated {
-			r.lost.Inc()
-			r.c.Logger.Error("raw hour destroyed untreated", "tenant", k.Tenant, "hour", k.Start)
-		}
-		errs = append(errs, r.destroy(k, func() error { return r.c.Keys.DestroyRaw(ctx, k.Tenant, k.Start) }))
-	}
-	return errors.Join(append(errs, r.purgeRaw(ctx, now, untreated))...)
+	return errors.Join(u.noFloor, u.noHolds, u.noKeys, u.journal.read(ctx, u.c.Log))
 }
 
-// untreatedSince is when the first raw frame came that the pseudonymizer has
-// not confirmed; zero when there is none.
-func (r *Retention) untreatedSince(ctx context.Context) (time.Time, error) {
-	c, err := r.c.Log.Consumer(ctx, eventlog.RawStream, eventlog.RawConsumer)
-	if err != nil {
-		return time.Time{}, err
-	}
-	m, err := r.c.Log.Next(ctx, eventlog.RawStream, c.Floor+1)
-	if errors.Is(err, fault.NotFound) {
-		return time.Time{}, nil
-	}
-	return m.At, err
-}
-
-// purgeRaw removes treated frames older than 72 hours: the first sequence that
-// stays is found by halving, because sequences and times grow together.
-func (r *Retention) purgeRaw(ctx context.Context, now, untreated time.Time) error {
-	info, err := r.c.Log.Info(ctx, eventlog.RawStream)
-	if err != nil || info.Messages == 0 {
-		return err
-	}
-	cut := now.Add(-rawTreated - time.Hour) // a whole hour later than its key
-	if !untreated.IsZero() && untreated.Before(cut) {
-		cut = untreated
-	}
-	low, high := info.First, info.Last+1
-	for low < high {
-		mid := low + (high-low)/2
-		m, err := r.c.Log.Next(ctx, eventlog.RawStream, mid)
-		switch {
-		case errors.Is(err, fault.NotFound):
-			high = mid
-		case err != nil:
-			return err
-		case m.At.Before(cut):
-			low = m.Seq + 1
-		default:
-			high = mid
-		}
-	}
-	if low <= info.First {
+// report is step 10. A run that removed nothing is on record once a day.
+func (u *run) report(ctx context.Context) error {
+	e, day := u.entry, event.DayOf(u.now)
+	quiet := e.Partitions == 0 && e.Keys == 0 && e.Frames == 0 && e.Files == 0 && e.LostFrames == 0 && e.Failures == 0
+	if quiet && u.runDay == day {
 		return nil
 	}
-	n, err := r.c.Log.Purge(ctx, eventlog.RawStream, "", low)
-	r.frames.Add(float64(n))
-	return err
-}
-
-func (r *Retention) expireQuarantine(ctx context.Context, now time.Time, keys []keyring.KeyInfo) error {
-	period := r.period("quarantine")
-	var errs []error
-	for _, k := range keys {
-		if now.Before(period.After(event.DayOf(k.Start).End())) {
-			continue
-		}
-		errs = append(errs, r.destroy(k, func() error {
-			return r.c.Keys.DestroyQuarantine(ctx, k.Tenant, string(event.DayOf(k.Start)))
-		}))
-	}
-	return errors.Join(errs...)
-}
-
-// expireEpochs destroys the master of an epoch when the last token made with
-// it has expired: the last row that bears one comes a bridge after the epoch's
-// end, and expires a period later.
-func (r *Retention) expireEpochs(ctx context.Context, now time.Time, keys []keyring.KeyInfo) error {
-	last := map[string]func(int64) time.Time{}
-	for _, t := range r.c.Policy.Tables() {
-		if t.Domain == nil || t.Class.Lasting {
-			continue
-		}
-		last[t.Domain.Name] = func(epoch int64) time.Time {
-			return t.Class.Period.After(t.Domain.EpochStart(epoch+1).Add(t.Domain.Bridge)).AddDate(0, 0, 1)
-		}
-	}
-	var errs []error
-	for _, k := range keys {
-		end, known := last[k.Domain]
-		if !known || now.Before(end(k.Epoch)) {
-			continue
-		}
-		errs = append(errs, r.destroy(k, func() error { return r.c.Keys.DestroyEpoch(ctx, k.Domain, k.Epoch) }))
-	}
-	return errors.Join(errs...)
-}
-
-// period is the longest rule of the classes that govern a store.
-func (r *Retention) period(governs string) policy.Period {
-	var longest policy.Period
-	for _, c := range r.c.Policy.Classes() {
-		if strings.EqualFold(c.Governs, governs) && c.Period.Longest() > longest.Longest() {
-			longest = c.Period
-		}
-	}
-	return longest
-}
-
-func (r *Retention) destroy(k keyring.KeyInfo, do func() error) error {
-	if err := do(); err != nil {
+	if err := u.c.Recorder.Record(ctx, audit.KindRun, e); err != nil {
 		return err
 	}
-	r.keys.Inc()
-	r.c.Logger.Info("key destroyed", "kind", string(k.Kind), "key", k.ID)
+	u.runDay = day
 	return nil
+}
+
+// guard is asked before every deed: it keeps the lease, and says when another
+// process has it.
+func (u *run) guard(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return u.lease.keep(ctx)
+}
+
+// left notes something that is due since an instant and still there.
+func (u *run) left(since time.Time) {
+	if u.oldest.IsZero() || since.Before(u.oldest) {
+		u.oldest = since
+	}
+}
+
+// wait notes something that is due since an instant and waits: for a hold, or
+// for the loader.
+func (u *run) wait(since time.Time, forHold bool) {
+	u.waiting++
+	if forHold {
+		u.onHold++
+	}
+	u.left(since)
+}
+
+// uncopied says whether an active hold that lists one of the tables, or none,
+// is not copied through a sequence. A hold is of one tenant, and a partition
+// and a key are of all.
+func (u *run) uncopied(through uint64, tables ...string) bool {
+	for _, h := range u.holds {
+		if h.Over(u.now) || h.Floor >= through {
+			continue
+		}
+		for _, t := range tables {
+			if h.Covers(t, h.Tenant, anyService(h)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func anyService(h hold.Hold) string {
+	if len(h.Services) > 0 {
+		return h.Services[0]
+	}
+	return ""
+}
+
+func (r *Retention) reach(point string) {
+	crashpoint.Reach("retention." + point)
+	r.step(point)
 }

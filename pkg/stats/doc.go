@@ -18,7 +18,9 @@
 //
 // A subject whose key epoch ended within the period is counted once: early
 // rows of an epoch carry the token of the epoch before too, and are counted by
-// it (policy.Domain). A row without a token is counted and is no subject.
+// it (policy.Domain). Where the period of a table changed, its epochs did too:
+// a subject seen before and after is counted twice, until the rows from before
+// have expired. A row without a token is counted and is no subject.
 //
 // # What is hidden
 //

@@ -1,6 +1,7 @@
 package stats_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -149,6 +150,19 @@ var tenants atomic.Int64
 
 func newLab(t testing.TB) *lab {
 	t.Helper()
+	pol, unruled := compiled(t), compiled(t)
+	// The barrier of a rule so long that nothing which the tests store is past
+	// it. What has expired says so itself.
+	for _, c := range unruled.Classes() {
+		c.Period = policy.Period{Days: 10_000}
+	}
+	l := newLabOf(t, pol, unruled)
+	l.table, _ = pol.Table("visit")
+	return l
+}
+
+func compiled(t testing.TB) *policy.Policy {
+	t.Helper()
 	docs, err := policy.Load(documents)
 	if err != nil {
 		t.Fatal(err)
@@ -157,18 +171,17 @@ func newLab(t testing.TB) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newLabOf(t, pol)
-	l.table, _ = pol.Table("visit")
-	return l
+	return pol
 }
 
-// newLabOf makes a lab with another policy, whose tables stay empty.
-func newLabOf(t testing.TB, pol *policy.Policy) *lab {
+// newLabOf makes a lab with another policy, and the engine's users by a policy
+// of the same tables.
+func newLabOf(t testing.TB, pol, users *policy.Policy) *lab {
 	t.Helper()
 	l := &lab{t: t, pol: pol, mux: http.NewServeMux(), logins: map[string]access.Credential{}}
 	var err error
 
-	l.engine = lethetest.Engine(t, lethetest.EngineUsers(pol)...)
+	l.engine = lethetest.Engine(t, lethetest.EngineUsers(users)...)
 	open := func(user string) *warehouse.Warehouse {
 		w, err := warehouse.Open(t.Context(), warehouse.Config{
 			Addr: []string{"engine"}, Dial: l.engine.Dial, User: user, Password: lethetest.Password(user), Log: lethetest.Logger(t),
@@ -224,6 +237,8 @@ type visit struct {
 	path    string
 	seq     uint64 // given by store, in order
 	expires time.Time
+	domain  *policy.Domain // whose epochs the row is of; nil is the table's
+	mark    int64          // what the row says of its epoch; zero is the truth
 }
 
 // put stores visits the way the flow does, tokens and all.
@@ -251,22 +266,22 @@ func (l *lab) put(t testing.TB, tenant string, visits []visit) {
 }
 
 func (l *lab) row(v visit) event.Row {
-	d := l.table.Domain
+	d := cmp.Or(v.domain, l.table.Domain)
 	epoch := d.Epoch(v.at)
 	r := event.Row{
 		Table: l.table.Name, ID: event.NewID(v.at, event.RandomPayload()), OccurredAt: v.at,
-		ExpiresAt: v.expires, Epoch: epoch,
+		ExpiresAt: v.expires, Epoch: cmp.Or(v.mark, d.Mark(epoch)),
 	}
 	for _, c := range l.table.Columns {
 		var value event.Value
 		switch c.Name {
 		case "visitor":
 			if v.person != 0 {
-				value = event.TokenValue(token(v.service, epoch, v.person))
+				value = event.TokenValue(token(v.service, d.Mark(epoch), v.person))
 			}
 		case "visitor_prev":
 			if v.person != 0 && d.Bridged(v.at) {
-				value = event.TokenValue(token(v.service, epoch-1, v.person))
+				value = event.TokenValue(token(v.service, d.Mark(d.Previous(epoch)), v.person))
 			}
 		case "action":
 			value = event.StringValue(v.action)
@@ -290,7 +305,7 @@ func (l *lab) row(v visit) event.Row {
 	return r
 }
 
-// token is a pseudonym with a key per service and epoch.
+// token is a pseudonym with a key per service and epoch of a domain.
 func token(service string, epoch int64, person int) (out [event.TokenSize]byte) {
 	mac := hmac.New(sha256.New, binary.BigEndian.AppendUint64([]byte(service+"/"), uint64(epoch)))
 	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(person)))

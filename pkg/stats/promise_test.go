@@ -13,7 +13,6 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 	"github.com/lethe-pipeline/lethe/pkg/lethetest"
-	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/stats"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
@@ -57,14 +56,7 @@ func expectTotal(t *testing.T, a stats.Answer, want string) {
 // enough to show. The control takes the bridge away.
 func TestSixPeopleInTwoEpochsAreNotTwelve(t *testing.T) {
 	l := newLab(t)
-	docs, err := policy.Load(documents)
-	if err != nil {
-		t.Fatal(err)
-	}
-	broken, err := policy.Compile(docs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	broken := compiled(t)
 	table, _ := broken.Table("visit")
 	for i := range table.Columns {
 		table.Columns[i].Bridges = ""
@@ -88,6 +80,42 @@ func TestSixPeopleInTwoEpochsAreNotTwelve(t *testing.T) {
 			t.Errorf("%v: %s visitors, want 6", row.By, got)
 		}
 	}
+}
+
+// TestAChangeOfPeriodNeverShowsTooFew: P19. Four visitors come before and after
+// the period of their table changed, and so have two tokens each. The control
+// is a row that names its epoch by number alone: two epochs that begin on one
+// day are then one, and the four are eight.
+func TestAChangeOfPeriodNeverShowsTooFew(t *testing.T) {
+	l := newLab(t)
+	longer := *l.table.Domain
+	longer.Name, longer.Length = "shop/visits@128d", 2*longer.Length
+	was := l.table.Domain.Epoch(edge)
+	longer.Anchor = l.table.Domain.EpochStart(was)
+	if longer.Epoch(edge) != was || longer.Mark(was) == l.table.Domain.Mark(was) {
+		t.Fatal("the two epochs do not begin on one day, or have one mark")
+	}
+	stay := func(people int, mark int64) []visit {
+		before := visits("web", 1, people, edge.AddDate(0, 0, 35))
+		after := visits("web", 1, people, edge.AddDate(0, 0, 40))
+		for i := range before {
+			before[i].mark, after[i].mark = mark, mark
+			after[i].domain = &longer
+		}
+		return slices.Concat(before, after)
+	}
+	four, mixed, five := newTenant(), newTenant(), newTenant()
+	l.put(t, four, stay(4, 0))
+	l.put(t, mixed, stay(4, was))
+	l.put(t, five, stay(5, 0))
+	for _, metric := range []string{"visits", "visitors", "present"} {
+		expectTotal(t, l.ask(t, l.stats, principal(four), metric), "hidden(true)")
+	}
+	expectTotal(t, l.ask(t, l.stats, principal(mixed), "visitors"), "8") // the control
+	// What is shown over the change may count a subject twice; it never hides
+	// that there were enough.
+	expectTotal(t, l.ask(t, l.stats, principal(five), "visitors"), "10")
+	expectTotal(t, l.ask(t, l.stats, principal(five), "visits"), "10")
 }
 
 func TestServicesAreNeverAddedUpToReachK(t *testing.T) {
@@ -274,7 +302,7 @@ func TestAnAnswerBeyondItsLimitIsRefused(t *testing.T) {
 // policy gives a statement that the engine takes.
 func TestTheBuiltInMetricsCanBeAsked(t *testing.T) {
 	pol := lethetest.BuiltIn(t)
-	l := newLabOf(t, pol)
+	l := newLabOf(t, pol, pol)
 	n := 0
 	for _, m := range l.stats.List() {
 		expectTotal(t, l.ask(t, l.stats, principal("acme"), m.Name), "0")

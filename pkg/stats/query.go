@@ -168,7 +168,7 @@ func (q *query) rows(p *plan, where, meets string) (first, row string) {
 		if bridge, ok := bridgeOf(m); ok {
 			first = "WITH (SELECT min(epoch) FROM " + q.table + " WHERE " + where + ") AS _first\n"
 			cols = append(cols, "(epoch > _first AND "+ident(bridge)+" != "+noToken+") AS _bridged")
-			root = "epoch - toInt64(_bridged)"
+			root = "epoch - toInt64(_bridged) * " + strconv.FormatInt(m.Table.Domain.Step(), 10)
 			token = "if(_bridged, " + ident(bridge) + ", " + token + ")"
 		}
 		cols = append(cols, token+" AS _token")

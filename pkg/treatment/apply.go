@@ -85,12 +85,14 @@ func (a *application) event(c *event.Contents) (failed int, _ flaw, _ error) {
 			continue
 		}
 		row := event.Row{Table: t.Name, OccurredAt: occurred, ExpiresAt: expires, Identified: c.Identified}
+		var epoch int64
 		if t.Domain != nil && !t.Class.Lasting {
-			row.Epoch = t.Domain.Epoch(c.OccurredAt)
+			epoch = t.Domain.Epoch(c.OccurredAt)
+			row.Epoch = t.Domain.Mark(epoch)
 		}
 		row.Values, a.values = a.values[:len(t.columns):len(t.columns)], a.values[len(t.columns):]
 		for i := range t.columns {
-			v, failed, fl, err := a.column(t, &t.columns[i], c.OccurredAt, row.Epoch)
+			v, failed, fl, err := a.column(t, &t.columns[i], c.OccurredAt, epoch)
 			if err != nil || fl != sound {
 				return failed, fl, err
 			}

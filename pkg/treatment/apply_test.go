@@ -201,8 +201,8 @@ func TestARowBridgesTwoEpochs(t *testing.T) {
 			t.Fatalf("treating: %v, rejected %+v, %d rows", err, rejected, len(rows))
 		}
 		row := rows[0].Row()
-		if row.Epoch != table.Domain.Epoch(at) {
-			t.Errorf("row of epoch %d, want %d", row.Epoch, table.Domain.Epoch(at))
+		if want := table.Domain.Mark(table.Domain.Epoch(at)); row.Epoch != want {
+			t.Errorf("row of epoch %d, want %d", row.Epoch, want)
 		}
 		return column(t, pol, row, "visitor"), column(t, pol, row, "visitor_prev")
 	}
@@ -219,7 +219,7 @@ func TestARowBridgesTwoEpochs(t *testing.T) {
 	case !none.IsNull() || !after.IsNull():
 		t.Error("a row outside the bridge bears two tokens")
 	}
-	gone := &keys{destroyed: map[int64]bool{table.Domain.Epoch(edge) - 1: true}}
+	gone := &keys{destroyed: map[int64]bool{table.Domain.Previous(table.Domain.Epoch(edge)): true}}
 	if this, before := tokens(edge, gone); this.IsNull() || !before.IsNull() {
 		t.Error("a destroyed epoch before stops the row or makes a token")
 	}

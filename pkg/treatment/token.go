@@ -16,7 +16,7 @@ func (a *application) token(t *tablePlan, p *tokenPlan, occurred time.Time, epoc
 		if len(p.from) == 0 || !t.Domain.Bridged(occurred) {
 			return event.Value{}, -1, sound, nil
 		}
-		epoch--
+		epoch = t.Domain.Previous(epoch)
 	}
 	for _, f := range p.unless {
 		if forbids(a.value(f)) { // P13

@@ -36,6 +36,11 @@ func DDL(pol *policy.Policy) string {
 	for _, t := range pol.Tables() {
 		fmt.Fprintf(&b, "\n%s;\n", l.createTable(t))
 	}
+	h := l.holds()
+	b.WriteString("\n" + h.createDatabase() + ";\n")
+	for _, t := range HoldTables(pol) {
+		fmt.Fprintf(&b, "\n%s;\n", h.createHoldTable(t))
+	}
 	return b.String()
 }
 
@@ -52,19 +57,30 @@ func (l layout) createClock() string {
 }
 
 func (l layout) createTable(t *policy.Table) string {
+	return l.create(t.Name, shape{columnsOf(t), partitionBy, orderBy, ttlOf(t), tableComment(t, l.epoch)})
+}
+
+// shape is what tells one table of rows from another.
+type shape struct {
+	columns          []column
+	partition, order string
+	ttl, comment     string // a table without a TTL has ""
+}
+
+func (l layout) create(name string, s shape) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "CREATE TABLE IF NOT EXISTS %s.%s\n(\n", quote(l.database), quote(t.Name))
-	for i, c := range columnsOf(t) {
+	fmt.Fprintf(&b, "CREATE TABLE IF NOT EXISTS %s.%s\n(\n", quote(l.database), quote(name))
+	for i, c := range s.columns {
 		if i > 0 {
 			b.WriteString(",\n")
 		}
 		fmt.Fprintf(&b, "    %s", c.definition())
 	}
-	fmt.Fprintf(&b, "\n)\nENGINE = %s\nPARTITION BY %s\nORDER BY (%s)\n", l.engine, partitionBy, orderBy)
-	if ttl := ttlOf(t); ttl != "" {
-		fmt.Fprintf(&b, "TTL %s\n", ttl)
+	fmt.Fprintf(&b, "\n)\nENGINE = %s\nPARTITION BY %s\nORDER BY (%s)\n", l.engine, s.partition, s.order)
+	if s.ttl != "" {
+		fmt.Fprintf(&b, "TTL %s\n", s.ttl)
 	}
-	fmt.Fprintf(&b, "SETTINGS %s\nCOMMENT %s", settingsText(tableSettings), literal(tableComment(t, l.epoch)))
+	fmt.Fprintf(&b, "SETTINGS %s\nCOMMENT %s", settingsText(tableSettings), literal(s.comment))
 	return b.String()
 }
 

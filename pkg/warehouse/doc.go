@@ -33,6 +33,14 @@
 // exchanged. Each may be repeated. [Warehouse.Fingerprint] tells whether two
 // states hold the same rows.
 //
+// # Holds
+//
+// A second database has a table of the same name for every table whose rows
+// expire. [Warehouse.CopyHeld] copies into it what a legal hold covers and what
+// may still be selected, [Warehouse.DropHeld] removes it when the hold ends,
+// and a TTL three days behind the hold's deadline is the back-stop. The analyst
+// cannot see it.
+//
 // # Failures
 //
 // Errors carry a kind (package fault). They name the engine's error code and

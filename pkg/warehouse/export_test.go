@@ -1,6 +1,10 @@
 package warehouse
 
-import "context"
+import (
+	"context"
+
+	"github.com/lethe-pipeline/lethe/pkg/policy"
+)
 
 // Exec runs a statement that is not in the package.
 func Exec(ctx context.Context, w *Warehouse, sql string) error {
@@ -18,3 +22,19 @@ func TableSettings() map[string]string {
 
 // Columns are what a batch hands to the driver.
 func (b *Batch) Columns() []any { return b.columns() }
+
+// InsertHeld inserts what CopyHeld does, and leaves out nothing that is there:
+// as an insert that began before the other ended.
+func InsertHeld(ctx context.Context, w *Warehouse, t *policy.Table, h Held, done uint64) error {
+	where, args := h.where(t)
+	args["hold"], args["until"] = h.Hold, string(h.Until)
+	return w.insertHeld(ctx, t, h, done, w.insertHeldSQL(t)+" FROM "+w.Table(t.Name)+" WHERE "+where, args)
+}
+
+// SetMaxHeldRows bounds the rows of one insert until the returned function is
+// called.
+func SetMaxHeldRows(n int) func() {
+	before := maxHeldRows
+	maxHeldRows = n
+	return func() { maxHeldRows = before }
+}

@@ -34,7 +34,12 @@ func (w *Warehouse) Plan(ctx context.Context, pol *policy.Policy) ([]Change, err
 	if err != nil {
 		return nil, err
 	}
-	return have.changes(single(w.database, FirstEpoch), pol), nil
+	held, err := w.in(w.database + holdSuffix).inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := single(w.database, FirstEpoch)
+	return append(have.changes(l, pol), held.holdChanges(l.holds(), pol)...), nil
 }
 
 // Apply makes the warehouse what the policy asks for, as far as that loses
@@ -75,6 +80,7 @@ type liveTable struct {
 	partition string
 	order     string
 	comment   string
+	rows      uint64
 	columns   map[string]column
 }
 
@@ -88,7 +94,7 @@ func (w *Warehouse) inspect(ctx context.Context) (*state, error) {
 			return err
 		}
 		s.database = n > 0
-		rows, err := w.conn.Query(ctx, "SELECT name, engine_full, partition_key, sorting_key, comment FROM system.tables WHERE database = {database:String}", database)
+		rows, err := w.conn.Query(ctx, "SELECT name, engine_full, partition_key, sorting_key, comment, ifNull(total_rows, 0) FROM system.tables WHERE database = {database:String}", database)
 		if err != nil {
 			return err
 		}
@@ -96,7 +102,7 @@ func (w *Warehouse) inspect(ctx context.Context) (*state, error) {
 		for rows.Next() {
 			t := &liveTable{columns: map[string]column{}}
 			var name string
-			if err := rows.Scan(&name, &t.full, &t.partition, &t.order, &t.comment); err != nil {
+			if err := rows.Scan(&name, &t.full, &t.partition, &t.order, &t.comment, &t.rows); err != nil {
 				return err
 			}
 			s.tables[name] = t

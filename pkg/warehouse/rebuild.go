@@ -3,9 +3,11 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
+	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 )
 
@@ -31,6 +33,34 @@ func (w *Warehouse) Stage(ctx context.Context, pol *policy.Policy, epoch int64) 
 		}
 	}
 	return w.in(w.staging()), nil
+}
+
+// A TableDay is one partition of a live table.
+type TableDay struct {
+	Day event.Day
+	// Early says that it has rows which the rule in force ended on an earlier
+	// day than the one they were given.
+	Early bool
+}
+
+// Days lists the partitions of a live table that have rows, as they are at an
+// instant.
+func (w *Warehouse) Days(ctx context.Context, t *policy.Table, now time.Time) ([]TableDay, error) {
+	which := "0"
+	if !t.Class.Lasting {
+		which = early(t.Class.Period.Cutoff(now))
+	}
+	r, err := w.Rows(ctx, "SELECT toString(expiry_day), max("+which+") FROM "+w.Table(t.Name)+" GROUP BY expiry_day", nil)
+	if err != nil {
+		return nil, fmt.Errorf("listing the days of table %s: %w", t.Name, err)
+	}
+	out := make([]TableDay, 0, len(r.Rows))
+	for _, row := range r.Rows {
+		day, _ := row[0].(string)
+		any, _ := row[1].(uint8)
+		out = append(out, TableDay{event.Day(day), any != 0})
+	}
+	return out, nil
 }
 
 // Swap exchanges every staged table for the live one, each at one instant. A

@@ -21,6 +21,8 @@ const (
 	UserAnalyst = "analyst"
 	// UserVerify reads everything and changes nothing.
 	UserVerify = "verify"
+	// UserHold copies rows that a legal hold covers.
+	UserHold = "hold"
 )
 
 // A User is who may do what. The zero grants allow nothing.
@@ -37,10 +39,6 @@ type User struct {
 	// ReadOnly is the engine's own level: 2 reads and may set settings.
 	ReadOnly int
 }
-
-// barrier is the condition under which a row may be selected: it has not
-// expired by the wall clock nor by Lethe's, which never goes back.
-const barrier = "expires_at > greatest(now64(3), (SELECT max(at) FROM " + DefaultDatabase + "." + clockTable + "))"
 
 // maxQuerySeconds bounds one question of an analyst.
 const maxQuerySeconds = 60
@@ -65,17 +63,32 @@ func Users(pol *policy.Policy) []User {
 			"max_result_rows":    "1000000",
 		},
 	}
+	hold := User{Name: UserHold, Grants: []string{
+		"GRANT SELECT ON " + clock,
+		"GRANT SELECT, INSERT ON " + HoldDatabase + ".*",
+		"GRANT SELECT ON system.parts",
+	}}
+	for _, t := range HoldTables(pol) {
+		// No filter: what it copies says so itself (P4), and is no more than
+		// an analyst sees.
+		hold.Grants = append(hold.Grants, "GRANT SELECT ON "+db+"."+t.Name)
+	}
+	// Retention counts rows, and sees of each when it came and when it ends.
+	var counted []string
 	for _, t := range pol.Tables() {
 		name := db + "." + t.Name
+		counted = append(counted, "GRANT SELECT("+strings.Join(countedColumns, ", ")+") ON "+name)
 		loader.Grants = append(loader.Grants,
 			"GRANT INSERT ON "+name,
 			"GRANT SELECT("+strings.Join(knownColumns, ", ")+") ON "+name)
 		analyst.Grants = append(analyst.Grants, "GRANT SELECT ON "+name)
-		analyst.Filters[name] = barrier
+		analyst.Filters[name] = barrier(t)
 	}
 	return []User{
 		{Name: UserAdmin, Grants: []string{
 			"GRANT SELECT, INSERT, CREATE DATABASE, CREATE TABLE, ALTER TABLE ON " + db + ".*",
+			// It makes the tables of holds and reads none of their rows.
+			"GRANT SHOW, CREATE DATABASE, CREATE TABLE, ALTER COLUMN, ALTER TTL, ALTER SETTINGS, ALTER MODIFY COMMENT ON " + HoldDatabase + ".*",
 			"GRANT TABLE ENGINE ON *",
 			"GRANT SELECT ON system.*",
 		}},
@@ -87,16 +100,22 @@ func Users(pol *policy.Policy) []User {
 			"GRANT SELECT, INSERT, CREATE DATABASE, CREATE TABLE, DROP DATABASE, DROP TABLE ON " + db + rebuildSuffix + ".*",
 			"GRANT TABLE ENGINE ON *",
 		}},
-		{Name: UserRetention, Grants: []string{
-			// Dropping a partition is ALTER DELETE; it reads no row.
+		{Name: UserRetention, Grants: append([]string{
+			// Dropping a partition is ALTER DELETE.
 			"GRANT ALTER DELETE ON " + db + ".*",
+			"GRANT ALTER DELETE ON " + db + rebuildSuffix + ".*",
+			"GRANT ALTER DELETE ON " + HoldDatabase + ".*",
 			"GRANT SELECT, INSERT ON " + clock,
 			"GRANT SELECT ON system.parts",
-		}},
+		}, counted...)},
 		analyst,
 		{Name: UserVerify, ReadOnly: 2, Grants: []string{
 			"GRANT SELECT ON " + db + ".*",
+			"GRANT SELECT ON " + HoldDatabase + ".*",
 			"GRANT SELECT ON system.*",
+			// It sees that there is something, wherever it is.
+			"GRANT SHOW ON *.*",
 		}},
+		hold,
 	}
 }

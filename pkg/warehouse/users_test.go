@@ -89,6 +89,7 @@ func TestUsersMayDoTheirWorkAndNoMore(t *testing.T) {
 	}{
 		{"SELECT count() FROM lethe.visit WHERE visitor != ''", []string{"admin", "rebuild", "analyst", "verify"}},
 		{"SELECT event_id FROM lethe.visit WHERE identified", []string{"admin", "loader", "rebuild", "analyst", "verify"}},
+		{"SELECT max(occurred_at), max(log_seq) FROM lethe.visit WHERE expiry_day > '2026-01-01'", []string{"admin", "rebuild", "retention", "analyst", "verify"}},
 		{"SELECT max(at) FROM lethe.clock", []string{"admin", "loader", "rebuild", "retention", "analyst", "verify"}},
 		{"INSERT INTO lethe.visit (tenant) SELECT 'x' WHERE 0", []string{"admin", "loader", "rebuild"}},
 		{"INSERT INTO lethe.clock SELECT now64(3) WHERE 0", []string{"admin", "rebuild", "retention"}},

@@ -20,11 +20,27 @@ import (
 // part of Lethe between.
 func (r *running) Look(f func(ctx context.Context, w *warehouse.Warehouse)) {
 	r.t.Helper()
-	if r.cmd != nil {
-		r.t.Fatal("the engine is looked at while Lethe runs on it")
-	}
 	reader := embedded.EngineUser{Name: "reader", Password: "reads everything", Grants: []string{"GRANT SELECT ON *.*"}, ReadOnly: 2}
-	e := lethetest.NewEngine(r.t, filepath.Join(r.Data, "clickhouse"), reader)
+	r.engineAlone(reader, func(ctx context.Context, e *embedded.Engine) {
+		w, err := warehouse.Open(ctx, warehouse.Config{
+			Addr: []string{"engine"}, Dial: e.Dial, User: reader.Name, Password: reader.Password, Log: lethetest.Logger(r.t),
+		})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		defer w.Close()
+		f(ctx, w)
+	})
+}
+
+// engineAlone runs the engine without Lethe, for one user, while f does what it
+// does.
+func (r *running) engineAlone(user embedded.EngineUser, f func(ctx context.Context, e *embedded.Engine)) {
+	r.t.Helper()
+	if r.cmd != nil {
+		r.t.Fatal("the engine is to run alone while Lethe runs on it")
+	}
+	e := lethetest.NewEngine(r.t, filepath.Join(r.Data, "clickhouse"), user)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), 2*time.Minute)
 	defer cancel()
 	running, stop := context.WithCancel(ctx)
@@ -41,14 +57,7 @@ func (r *running) Look(f func(ctx context.Context, w *warehouse.Warehouse)) {
 	case <-ctx.Done():
 		r.t.Fatal("the engine alone did not become ready")
 	}
-	w, err := warehouse.Open(ctx, warehouse.Config{
-		Addr: []string{"engine"}, Dial: e.Dial, User: reader.Name, Password: reader.Password, Log: lethetest.Logger(r.t),
-	})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer w.Close()
-	f(ctx, w)
+	f(ctx, e)
 }
 
 // rows asks a question of the warehouse and fails the test when there is no

@@ -24,6 +24,7 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitBroken = 3
 )
 
 func main() {
@@ -53,6 +54,8 @@ func run(ctx context.Context, args []string) int {
 		return exitFailed
 	case errors.Is(err, errReported):
 		return exitFailed
+	case errors.Is(err, errBroken), errors.Is(err, errEvidence):
+		return exitBroken
 	default:
 		fmt.Fprintf(os.Stderr, "lethe: %v\n", err)
 		return exitFailed
@@ -95,6 +98,7 @@ func newRoot() *cobra.Command {
 		&cobra.Group{ID: "policy", Title: "Policy:"},
 		&cobra.Group{ID: "publish", Title: "Publish:"},
 		&cobra.Group{ID: "ask", Title: "Ask:"},
+		&cobra.Group{ID: "evidence", Title: "Verify and prove:"},
 		&cobra.Group{ID: "operate", Title: "Operate:"},
 	)
 	root.SetHelpCommandGroupID("run")
@@ -105,7 +109,8 @@ func newRoot() *cobra.Command {
 	root.AddCommand(grouped("policy", checkCommand(g), planCommand(g), applyCommand(g), ropaCommand(g))...)
 	root.AddCommand(grouped("publish", publishCommand(g), importCommand(g))...)
 	root.AddCommand(grouped("ask", askCommand(g))...)
-	root.AddCommand(grouped("operate", statusCommand(g), quarantineCommand(g), rebuildCommand(g), keysCommand(g))...)
+	root.AddCommand(grouped("evidence", verifyCommand(g), auditCommand(g), holdCommand(g))...)
+	root.AddCommand(grouped("operate", statusCommand(g), quarantineCommand(g), rebuildCommand(g), keysCommand(g), clockCommand(g))...)
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	requireKnownArguments(root)
 	return root

@@ -6,10 +6,9 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
-)
 
-// version is set by the build: -ldflags "-X main.version=…".
-var version = "development"
+	"github.com/lethe-pipeline/lethe/pkg/assembly"
+)
 
 func versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -18,7 +17,7 @@ func versionCommand() *cobra.Command {
 	}
 	out := outputFlag(cmd, "table", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		info := map[string]string{"version": version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+		info := map[string]string{"version": assembly.Version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
 		if b, ok := debug.ReadBuildInfo(); ok {
 			for _, s := range b.Settings {
 				if s.Key == "vcs.revision" {

@@ -1,0 +1,7 @@
+package hold
+
+// SetMaxRange bounds the frames of one range.
+func (c *Copier) SetMaxRange(n uint64) { c.maxRange = n }
+
+// DisrespectLeases makes a copier take the lease whoever has it.
+func (c *Copier) DisrespectLeases() { c.lease.last = 0 }

@@ -1,0 +1,123 @@
+package verify
+
+import (
+	"time"
+
+	"github.com/lethe-pipeline/lethe/pkg/audit"
+)
+
+const (
+	// clockSlack is how far the two clocks may be apart: retention moves
+	// Lethe's four times an hour.
+	clockSlack = time.Hour
+	// runEvery is how long after the last run of retention the next has to
+	// have ended, and recordEvery how long after the last record of one.
+	runEvery    = 2 * time.Hour
+	recordEvery = 25 * time.Hour
+	// startingUp is how long a process may be without a first run.
+	startingUp = 10 * time.Minute
+)
+
+// readClock takes the later of the two clocks, as the read barrier does.
+func (l *look) readClock() error {
+	at, err := l.c.Warehouse.Clock(l.ctx)
+	if err != nil {
+		return err
+	}
+	l.clock = at
+	if at.After(l.wall) {
+		l.now = at
+	}
+	return nil
+}
+
+func (l *look) checkClock() error {
+	const where = "clock"
+	l.lookedAt(where, "lethe.clock against the wall clock", 1)
+	behind := l.wall.Sub(l.clock)
+	switch {
+	case l.clock.Unix() <= 0: // never advanced: checkRetention says so
+	case behind > clockSlack && l.number("clock_held") > 0:
+		l.broken(periods, where, "Lethe's clock stands at %s, and the wall clock is %s ahead: retention takes that for a wrong clock, and removes nothing that expires by it until a day has passed or an operator confirms it (lethe clock confirm)", instant(l.clock), span(behind))
+	case behind > clockSlack:
+		l.broken(periods, where, "Lethe's clock stands at %s, %s behind the wall clock: retention has not moved it since", instant(l.clock), span(behind))
+	case -behind > clockSlack:
+		l.note(where, "Lethe's clock stands at %s, %s ahead of the wall clock, which must have been set back; what expires does so by Lethe's", instant(l.clock), span(-behind))
+	}
+	return nil
+}
+
+// readStages asks the stages how they are.
+func (l *look) readStages() error {
+	all, err := l.c.Stages(l.ctx)
+	l.stages = all
+	return err
+}
+
+// stage is a running stage's numbers, or nil. Of several the one that ran last
+// counts.
+func (l *look) stage(name string) map[string]float64 {
+	var found map[string]float64
+	for _, s := range l.stages {
+		if s.Stage == name && (found == nil || s.Numbers["last_ok"] > found["last_ok"]) {
+			found = s.Numbers
+		}
+	}
+	return found
+}
+
+// number is one of retention's.
+func (l *look) number(name string) float64 { return l.stage("retention")[name] }
+
+// checkRetention looks at when retention ran last, by what it says itself and
+// by what is on record.
+func (l *look) checkRetention() error {
+	const where = "retention"
+	if l.c.Stages == nil && l.c.Audit == nil {
+		l.looked = append(l.looked, Look{Where: where, Not: "no stage and no audit log is in reach of this process"})
+		return nil
+	}
+	l.lookedAt(where, "its last run, by its own numbers and on record", 1)
+	fresh := l.wall.Sub(l.started) < startingUp
+	var run audit.Entry
+	var known bool
+	if l.c.Audit != nil {
+		run, known = l.c.Audit.Last(audit.KindRun)
+	}
+	recorded := known && l.wall.Sub(run.At) <= recordEvery
+	if l.c.Stages != nil {
+		n := l.stage("retention")
+		last, next := unix(n["last_ok"]), unix(n["next_run"])
+		l.lastRun, l.nextRun = last, next
+		switch {
+		case n == nil:
+			l.broken(periods, where, "retention does not run: it does not answer. What expires stays until it does")
+		case last.IsZero() && (fresh || recorded): // it has just been started
+		case last.IsZero():
+			l.broken(periods, where, "retention has not finished a run since it started")
+		case l.wall.Sub(last) > runEvery:
+			l.broken(periods, where, "retention has not finished a run since %s, %s ago", instant(last), span(l.wall.Sub(last)))
+		}
+		if n["held_back"] > 0 {
+			l.note(where, "leaves %s that are due, until the loader has passed or a legal hold is copied", plural(uint64(n["held_back"]), "thing"))
+		}
+	}
+	switch {
+	case l.c.Audit == nil || recorded:
+	case known:
+		l.broken(periods, where, "the last run of retention on record is of %s, %s ago; there is one each day", instant(run.At), span(l.wall.Sub(run.At)))
+	case !fresh:
+		l.broken(periods, where, "no run of retention is on record")
+	}
+	if known && l.lastRun.IsZero() {
+		l.lastRun = run.At
+	}
+	return nil
+}
+
+func unix(seconds float64) time.Time {
+	if seconds <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(seconds), 0).UTC()
+}

@@ -1,0 +1,277 @@
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"sort"
+	"time"
+
+	"github.com/lethe-pipeline/lethe/pkg/audit"
+	"github.com/lethe-pipeline/lethe/pkg/event"
+	"github.com/lethe-pipeline/lethe/pkg/eventlog"
+	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/warehouse"
+)
+
+// Audit is the log of what went on record. [audit.Log] is one.
+type Audit interface {
+	// Check holds everything on disk to what was signed.
+	Check(ctx context.Context) error
+	Trees() []audit.Tree
+	Sequence() uint64
+	Last(kind audit.Kind) (audit.Entry, bool)
+	Destroyed(key string) (time.Time, bool)
+	Entries(ctx context.Context, year int, from, to int64) iter.Seq2[[]byte, error]
+}
+
+const (
+	// window is how far back what is on record is added up, and recent how
+	// long what did not add up is a finding. After that it is a note: what
+	// happened cannot be undone, and stays on record.
+	window = 35 * 24 * time.Hour
+	recent = 7 * 24 * time.Hour
+	// sequenced is how long an entry may take from the stream into the tree.
+	sequenced = 10 * time.Minute
+)
+
+// checkAudit reads every entry of every tree, and compares the trees with the
+// stream before them.
+func (l *look) checkAudit() error {
+	const where = "audit log"
+	switch err := l.c.Audit.Check(l.ctx); {
+	case errors.Is(err, fault.Corrupt):
+		// Its own words name a year and nothing else.
+		l.broken(record, where, "somebody changed, cut short or removed files of it: %v. Evidence that was made before shows what it was", err)
+		return nil
+	case err != nil:
+		return err
+	}
+	trees := l.c.Audit.Trees()
+	r := Rule{Class: "audit", Cluster: "Lethe's own record", Promises: record}
+	class := l.governing("audit", true)
+	if class != nil {
+		r = rule(class, where, "entries", l.now)
+		r.Cutoff = time.Time{} // a tree goes whole
+	}
+	for _, t := range trees {
+		r.Found += uint64(t.Size)
+		if err := l.begun(t, &r); err != nil {
+			return err
+		}
+		if class == nil {
+			continue
+		}
+		if due := class.Period.After(time.Date(t.Year+1, 1, 1, 0, 0, 0, 0, time.UTC)); l.overdue(due) {
+			r.Overdue += uint64(t.Size)
+			l.broken(class.Promises, where, "the tree of %d should have been removed since %s", t.Year, event.DayOf(due))
+		}
+	}
+	l.rules = append(l.rules, r)
+	l.lookedAt(where, "every entry of every tree against what was signed, and the stream before them", int(r.Found))
+	if len(trees) == 0 && l.wall.Sub(l.started) > startingUp {
+		l.broken(record, where, "nothing at all is on record")
+	}
+	if e, ok := l.c.Audit.Last(audit.KindPolicy); ok {
+		var applied audit.Policy
+		if json.Unmarshal(e.Detail, &applied) == nil && applied.Digest != l.c.Policy.Digest() {
+			l.broken(drifted, "policy", "the policy that was applied last, on %s, is %.12s, and this process works by %.12s: apply the one, or start the process again with the other", instant(e.At), applied.Digest, l.c.Policy.Digest())
+		}
+	}
+	if e, ok := l.c.Audit.Last(audit.KindGap); ok {
+		l.since(e.At, record, where, "entries were taken out of the audit stream before they were in a tree, and are missing since %s", instant(e.At))
+	}
+	if e, ok := l.c.Audit.Last(audit.KindRefused); ok {
+		l.note(where, "a message that was no entry came on the audit stream, last on %s", instant(e.At))
+	}
+	for _, s := range l.sights {
+		if s.Name == eventlog.AuditStream && s.Listed {
+			l.behind(s)
+		}
+	}
+	return nil
+}
+
+// begun is when the first entry of a tree was recorded.
+func (l *look) begun(t audit.Tree, r *Rule) error {
+	for b, err := range l.c.Audit.Entries(l.ctx, t.Year, 0, min(1, t.Size)) {
+		if err != nil {
+			return err
+		}
+		e, err := audit.ParseEntry(b)
+		if err != nil {
+			return err
+		}
+		if r.Oldest == nil || e.At.Before(*r.Oldest) {
+			r.Oldest = &e.At
+		}
+	}
+	return nil
+}
+
+// behind compares the trees with the stream.
+func (l *look) behind(s eventlog.Sight) {
+	const where = "audit log"
+	at := l.c.Audit.Sequence()
+	switch {
+	case at > s.State.Last:
+		l.broken(record, where, "the trees hold the audit stream through sequence %d, and the stream ends at %d: it was emptied or made anew", at, s.State.Last)
+	case at < s.State.Last && l.wall.Sub(s.State.LastAt) > sequenced:
+		l.broken(record, where, "has %s not in the tree yet, the last since %s", plural(s.State.Last-at, "entry"), instant(s.State.LastAt))
+	}
+}
+
+// since is a finding while it is recent, and a note after.
+func (l *look) since(at time.Time, promises []string, where, format string, args ...any) {
+	if l.now.Sub(at) > recent {
+		l.note(where, format, args...)
+		return
+	}
+	l.broken(promises, where, format, args...)
+}
+
+// checkLedger adds up the manifests on record, and compares the last one with
+// what the tables hold at this moment.
+func (l *look) checkLedger() error {
+	var ledger audit.Ledger
+	manifests := 0
+	for e, err := range l.recent() {
+		if err != nil {
+			return err
+		}
+		sum, err := ledger.Apply(e)
+		if err != nil {
+			return err
+		}
+		if sum == nil {
+			continue
+		}
+		manifests++
+		for _, w := range sum.Wrong {
+			promises, where := record, "manifests"
+			if w.Table != "" {
+				promises, where = []string{"P18", "P10"}, tablePlace(warehouse.DefaultDatabase, w.Table)
+			}
+			l.since(sum.At, promises, where, "The manifest of %s does not add up. %s", instant(sum.At), w.Sentence)
+		}
+		if sum.Begins && manifests > 1 {
+			l.since(sum.At, record, "manifests", "the manifest of %s continues none before it: the inventory that it should have continued was lost", instant(sum.At))
+		}
+	}
+	l.lookedAt("manifests", "those of the last 35 days, and the last one against a count of every table", manifests)
+	last := ledger.Last()
+	if last == nil || l.c.Warehouse == nil || l.c.Inventory == nil {
+		return nil
+	}
+	inventory, err := l.c.Inventory(l.ctx, last.Inventory)
+	if errors.Is(err, fault.NotFound) {
+		l.note("manifests", "the inventory of the last manifest is not there; the next one begins a chain anew")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return l.compare(*last, inventory, &ledger)
+}
+
+// compare counts the rows up to the manifest's floor again. Partitions of
+// which a removal was announced since then are left out.
+func (l *look) compare(m audit.Manifest, inventory audit.Inventory, ledger *audit.Ledger) error {
+	type place struct {
+		table string
+		day   event.Day
+	}
+	skip := map[place]bool{}
+	for _, p := range ledger.Pending() {
+		skip[place{p.Partition.Table, p.Partition.Day}] = true
+	}
+	for _, p := range ledger.Removed() {
+		skip[place{p.Table, p.Day}] = true
+	}
+	for _, t := range l.c.Policy.Tables() {
+		expected := map[event.Day]uint64{}
+		for _, p := range inventory {
+			if p.Table == t.Name {
+				expected[p.Day] = p.Rows
+			}
+		}
+		counted, err := l.c.Warehouse.Count(l.ctx, t.Name, warehouse.Days{}, 0, m.Floor)
+		if err != nil {
+			return err
+		}
+		found := map[event.Day]uint64{}
+		for _, c := range counted {
+			found[c.Day] = c.Rows
+		}
+		var more, less uint64
+		var days []string
+		for day := range union(expected, found) {
+			if skip[place{t.Name, day}] || expected[day] == found[day] {
+				continue
+			}
+			days = append(days, string(day))
+			if found[day] > expected[day] {
+				more += found[day] - expected[day]
+			} else {
+				less += expected[day] - found[day]
+			}
+		}
+		sort.Strings(days)
+		promises, where := append(t.Class.Promises[:len(t.Class.Promises):len(t.Class.Promises)], "P18"), tablePlace(warehouse.DefaultDatabase, t.Name)
+		if more > 0 {
+			l.broken(promises, where, "has %s of the days %s that the last manifest did not count and no frame after it brought: somebody put them there", plural(more, "row"), some(days))
+		}
+		if less > 0 {
+			l.broken(promises, where, "has lost %s of the days %s since the last manifest, and no removal is on record", plural(less, "row"), some(days))
+		}
+	}
+	return nil
+}
+
+func union(a, b map[event.Day]uint64) map[event.Day]bool {
+	out := map[event.Day]bool{}
+	for day := range a {
+		out[day] = true
+	}
+	for day := range b {
+		out[day] = true
+	}
+	return out
+}
+
+// recent are the entries of the window, in order.
+func (l *look) recent() iter.Seq2[audit.Entry, error] {
+	return func(yield func(audit.Entry, error) bool) {
+		begin := l.now.Add(-window)
+		for _, t := range l.c.Audit.Trees() {
+			if t.Year < begin.Year() {
+				continue
+			}
+			for b, err := range l.c.Audit.Entries(l.ctx, t.Year, l.from(t, begin), t.Size) {
+				var e audit.Entry
+				if err == nil {
+					e, err = audit.ParseEntry(b)
+				}
+				if !yield(e, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// from is the index of the first entry of about an instant: entries of several
+// recorders are nearly in the order of their times.
+func (l *look) from(t audit.Tree, begin time.Time) int64 {
+	n := sort.Search(int(t.Size), func(i int) bool {
+		for b, err := range l.c.Audit.Entries(l.ctx, t.Year, int64(i), int64(i)+1) {
+			var e struct {
+				At time.Time `json:"at"`
+			}
+			return err != nil || json.Unmarshal(b, &e) != nil || !e.At.Before(begin)
+		}
+		return true
+	})
+	return int64(n)
+}

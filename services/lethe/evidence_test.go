@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lethe-pipeline/lethe/pkg/evidence"
+	"github.com/lethe-pipeline/lethe/pkg/fault"
+)
+
+var (
+	keptEvidence  = filepath.Join("..", "..", "pkg", "evidence", "testdata", "kept.json")
+	keptElsewhere = filepath.Join("..", "..", "pkg", "evidence", "testdata", "kept.txt")
+)
+
+// auditRun runs a subcommand of audit and returns what it printed.
+func auditRun(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	cmd := auditCommand(&globals{data: t.TempDir()}) // where nothing runs
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	var out bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.SetErr(&out)
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+func TestEvidenceIsCheckedWithoutAServer(t *testing.T) {
+	out, err := auditRun(t, "verify", keptEvidence, "--key", "@"+keptElsewhere, "--checkpoint", keptElsewhere)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"This evidence is intact, and it shows that the deletion rules were kept.", "\nProved:\n", "\nNot proved:\n", "\nlethe.example.org/audit/2027\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in:\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "Wrong:") {
+		t.Errorf("something is wrong:\n%s", out)
+	}
+	var r evidence.Result
+	out, err = auditRun(t, "verify", keptEvidence, "-o", "json")
+	if err != nil || json.Unmarshal([]byte(out), &r) != nil || !r.OK || len(r.Problems) != 0 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestEvidenceThatDoesNotHoldIsToldFromWhatCannotBeRead(t *testing.T) {
+	text, err := os.ReadFile(keptEvidence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := filepath.Join(t.TempDir(), "edited.json")
+	if err := os.WriteFile(edited, bytes.Replace(text, []byte(`\"verb\":\"destroy\"`), []byte(`\"verb\":\"created\"`), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := auditRun(t, "verify", edited)
+	if !errors.Is(err, errEvidence) || !strings.Contains(out, "Wrong:") || strings.Contains(out, "\nProved:") {
+		t.Errorf("edited evidence: %v\n%s", err, out)
+	}
+	if err := os.WriteFile(edited, text[:len(text)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := auditRun(t, "verify", edited); errors.Is(err, errEvidence) || !errors.Is(err, fault.Invalid) {
+		t.Errorf("half a file: %v", err)
+	}
+	if _, err := auditRun(t, "verify", filepath.Join(t.TempDir(), "nowhere")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	if _, err := auditRun(t, "verify", keptEvidence, "--checkpoint", keptEvidence); !errors.Is(err, fault.Invalid) {
+		t.Errorf("a checkpoint that is none: %v", err)
+	}
+}
+
+func TestAReportIsWrittenWholeOrNotAtAll(t *testing.T) {
+	dir := t.TempDir()
+	report := filepath.Join(dir, "report.html")
+	if out, err := auditRun(t, "verify", keptEvidence, "--report", report); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	page, err := os.ReadFile(report)
+	if err != nil || !bytes.HasPrefix(page, []byte("<!doctype html>")) || !bytes.HasSuffix(bytes.TrimSpace(page), []byte("</html>")) {
+		t.Errorf("%v, %d bytes", err, len(page))
+	}
+	if _, err := auditRun(t, "export", filepath.Join(dir, "evidence.json")); err == nil {
+		t.Error("evidence was exported with no server")
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 {
+		t.Errorf("%v, %d files are left", err, len(left))
+	}
+}
