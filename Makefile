@@ -47,6 +47,7 @@ bench: go engine ## measure, and end with a table (docs/performance.md)
 
 derive: go ## write pipelines/derived anew from the policy
 	$(GO) test ./pipelines -update
+	$(GO) test ./services/lethe -run TestTheRulesInTheDocsAreThoseOfTheGate -update
 
 build: go ## build every binary into bin/
 	@mkdir -p bin

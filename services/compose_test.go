@@ -71,6 +71,7 @@ func TestComposeThatGivesMoreIsFound(t *testing.T) {
 		"a certificate for the analyst": {`volumes: ["./secrets/access:/run/access:ro"]` + "\n    ports: [\"127.0.0.1:7482", `volumes: ["./secrets/access:/run/access:ro", "./secrets/loader:/run/lethe:ro"]` + "\n    ports: [\"127.0.0.1:7482"},
 		"another's passwords":           {"env_file: [secrets/loader.env]", "env_file: [secrets/operator.env]"},
 		"further passwords":             {"env_file: [secrets/analyst.env]", "env_file: [secrets/analyst.env, secrets/loader.env]"},
+		"credentials to be written":     {"volumes: [\"./secrets/access:/run/access:ro\"]", "volumes: [\"./secrets/access:/run/access\"]"},
 		"a mount that can be written":   {"./secrets/retention:/run/lethe:ro", "./secrets/retention:/run/lethe"},
 		"a program that is not built":   {`command: ["loader"]`, `command: ["loaders"]`},
 		"another's program":             {`command: ["analyst"]`, `command: ["lethe"]`},

@@ -41,16 +41,17 @@ type given struct {
 	mounts   []string
 	networks []string
 	settings []string
+	writes   string // the one file or folder of secrets that it may write
 }
 
 var givens = map[string]given{
-	"apply":         {"operator", nil, []string{"log", "warehouse"}, []string{"nats", "clickhouse"}},
-	"pseudonymizer": {"pseudonymizer", []string{"keys", "secrets/keyring"}, []string{"keyring", "log"}, []string{"nats", "keyring"}},
-	"loader":        {"loader", []string{"secrets/loader"}, []string{"keyring", "log", "warehouse"}, []string{"nats", "clickhouse", "keyring"}},
-	"retention":     {"retention", []string{"files", "secrets/retention"}, []string{"keyring", "log", "warehouse"}, []string{"nats", "clickhouse", "keyring"}},
-	"analyst":       {"analyst", []string{"secrets/access"}, []string{"door", "warehouse"}, []string{"clickhouse"}},
-	"compliance":    {"compliance", []string{"audit", "files:ro", "secrets/access", "secrets/compliance"}, []string{"door", "keyring", "log", "warehouse"}, []string{"nats", "clickhouse", "keyring"}},
-	"gateway":       {"gateway", []string{"secrets/access", "secrets/gateway"}, []string{"door", "keyring", "log"}, []string{"nats", "keyring"}},
+	"apply":         {"operator", nil, []string{"log", "warehouse"}, []string{"nats", "clickhouse"}, ""},
+	"pseudonymizer": {"pseudonymizer", []string{"keys", "secrets/keyring"}, []string{"keyring", "log"}, []string{"nats", "keyring"}, ""},
+	"loader":        {"loader", []string{"secrets/loader"}, []string{"keyring", "log", "warehouse"}, []string{"nats", "clickhouse", "keyring"}, ""},
+	"retention":     {"retention", []string{"files", "secrets/retention"}, []string{"keyring", "log", "warehouse"}, []string{"nats", "clickhouse", "keyring"}, ""},
+	"analyst":       {"analyst", []string{"secrets/access"}, []string{"door", "log", "warehouse"}, []string{"nats", "clickhouse"}, ""},
+	"compliance":    {"compliance", []string{"audit", "files:ro", "secrets/access", "secrets/compliance"}, []string{"door", "keyring", "log", "warehouse"}, []string{"nats", "clickhouse", "keyring"}, "secrets/access"},
+	"gateway":       {"gateway", []string{"secrets/access", "secrets/gateway"}, []string{"door", "keyring", "log"}, []string{"nats", "keyring"}, ""},
 }
 
 // A compose file is judged by what it says once it is read: findings are the
@@ -171,7 +172,7 @@ func (j *judge) powers(s types.ServiceConfig) {
 			continue
 		}
 		mounts = append(mounts, j.rel(v.Source))
-		if !v.ReadOnly {
+		if !v.ReadOnly && j.rel(v.Source) != want.writes {
 			j.say("%s may write %s", s.Name, j.rel(v.Source))
 		}
 	}

@@ -76,6 +76,7 @@ func deeds() []deed {
 		{what: "write a manifest", topic: "$KV.lethe_loader.tried", may: []string{"loader"}},
 		{what: "put a key's use on record", topic: "lethe.audit.key", may: []string{"pseudonymizer", "retention", "compliance"}},
 		{what: "put a removal on record", topic: "lethe.audit.removal", may: []string{"retention", "compliance"}},
+		{what: "put a question on record", topic: "lethe.audit.access", may: []string{"retention", "analyst", "compliance"}},
 		{what: "keep a frame for a hold", topic: "lethe.hold.h.http_access", may: []string{"compliance"}},
 		{what: "write down a hold", topic: "$KV.lethe_hold.tried", may: []string{"retention", "compliance"}},
 		{what: "write down an inventory", topic: "$KV.lethe_retention.tried", may: []string{"retention"}},

@@ -10,12 +10,18 @@ import (
 )
 
 // Analyst answers questions about groups. It reads event tables behind the
-// read barrier; it holds no key and touches neither log.
+// read barrier; it holds no key and touches neither log of events. Whoever asks
+// goes on record first.
 var Analyst = Part{"analyst", func(ctx context.Context, site *Site) (process.Service, error) {
 	w, err := site.Warehouse(ctx, warehouse.UserAnalyst)
 	if err != nil {
 		return nil, err
 	}
+	nc, err := site.Connection("analyst")
+	if err != nil {
+		return nil, err
+	}
+	site.recordAccess(site.recorder(nc, "analyst"))
 	s, err := stats.New(stats.Config{
 		Policy:    site.Policy,
 		Warehouse: w,

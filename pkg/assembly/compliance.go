@@ -53,6 +53,8 @@ var Compliance = Part{"compliance", func(ctx context.Context, site *Site) (proce
 	log := site.Log.With("service", "compliance")
 	record := site.recorder(nc, "compliance")
 	as := func(credential string) audit.Recorder { return record.As(credential) }
+	site.recordAccess(record)
+	site.store.Routes(site.gate, site.mux)
 	entries, sequencer, err := site.auditLog(ctx, nc, record, w)
 	if err != nil {
 		return nil, err

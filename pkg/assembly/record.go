@@ -7,8 +7,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/lethe-pipeline/lethe/pkg/access"
 	"github.com/lethe-pipeline/lethe/pkg/audit"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
+	"github.com/lethe-pipeline/lethe/pkg/fault"
 )
 
 // recorder puts on record what a service does, over the service's own
@@ -49,4 +51,21 @@ func (c *steadyClock) now() time.Time {
 		return time.Now()
 	}
 	return c.at.Add(time.Since(c.on))
+}
+
+// recordAccess lets the gate put its decisions on record through w. A part
+// whose routes are recorded calls it before the door opens.
+func (s *Site) recordAccess(w *audit.Writer) { s.decisions.Store(w) }
+
+// recordDecision puts what the gate decided on record, under the id of the
+// credential that asked. P10.
+func (s *Site) recordDecision(ctx context.Context, d access.Decision) error {
+	w := s.decisions.Load()
+	if w == nil {
+		return fault.Unavailable.Errorf("this process has no way to put a request on record")
+	}
+	return w.As(d.Principal).Record(ctx, audit.KindAccess, audit.Access{
+		Route: d.Route, Role: string(d.Role), Tenant: d.Tenant, Purpose: d.Purpose,
+		Allowed: d.Allowed, Reason: d.Reason, Credential: d.Credential,
+	})
 }

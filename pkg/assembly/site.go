@@ -10,15 +10,18 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/lethe-pipeline/lethe/pipelines"
 	"github.com/lethe-pipeline/lethe/pkg/access"
+	"github.com/lethe-pipeline/lethe/pkg/audit"
 	"github.com/lethe-pipeline/lethe/pkg/config"
 	"github.com/lethe-pipeline/lethe/pkg/embedded"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
@@ -40,10 +43,13 @@ type Site struct {
 	Registry *prometheus.Registry
 	Health   *process.Health
 
-	mux     *http.ServeMux
-	store   *access.Store
-	gate    *access.Gate
-	secrets map[string]string // fresh passwords of the embedded stores, by user
+	mux   *http.ServeMux
+	store *access.Store
+	gate  *access.Gate
+	// decisions is where the gate's decisions go on record; nil where no part
+	// of the process has a way to. See [Site.recordAccess].
+	decisions atomic.Pointer[audit.Writer]
+	secrets   map[string]string // fresh passwords of the embedded stores, by user
 
 	// mu guards what parts leave behind for the parts after them, and what is
 	// to be closed when the process ends.
@@ -73,6 +79,14 @@ func NewSite(c config.Config, log *slog.Logger) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
+	proxies, err := trustedProxies(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkListener("nats.listen", c.NATS.Listen, false, c); err != nil {
+		return nil, err
+	}
+	reads := access.OpenReads(readsFile(c), log)
 	reg := process.NewRegistry()
 	s := &Site{
 		Config:   c,
@@ -82,11 +96,36 @@ func NewSite(c config.Config, log *slog.Logger) (*Site, error) {
 		Health:   process.NewHealth(reg),
 		mux:      http.NewServeMux(),
 		store:    store,
-		gate:     access.NewGate(store, log),
 		secrets:  map[string]string{},
 	}
+	s.gate = access.New(access.Config{
+		Who: store, Log: log, Record: s.recordDecision, Home: DefaultTenant,
+		Proxies: proxies, Reads: reads, Metrics: reg,
+	})
+	s.onClose(reads.Close)
 	s.Health.Routes(s.mux)
 	return s, nil
+}
+
+// trustedProxies reads the networks of proxies.
+func trustedProxies(c config.Config) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, text := range c.TrustedProxies {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fault.Invalid.Errorf("trusted_proxies holds networks in CIDR notation, such as 192.0.2.0/24")
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// readsFile is where reads are counted; empty is in memory.
+func readsFile(c config.Config) string {
+	if c.Access.Reads != "" || c.Access.File != "" {
+		return c.Access.Reads
+	}
+	return filepath.Join(c.Data, "reads.json")
 }
 
 // sitePolicy is the policy of a process: the documents it is told of, or those
@@ -162,7 +201,7 @@ func (s *Site) close() {
 func (s *Site) addresses() Addresses {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := Addresses{HTTP: "http://" + s.door, Keyring: s.keyAddr, PID: os.Getpid()}
+	a := Addresses{HTTP: s.scheme() + "://" + s.door, Keyring: s.keyAddr, PID: os.Getpid()}
 	if s.nats != nil {
 		a.NATS = s.nats.Addr()
 	}

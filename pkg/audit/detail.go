@@ -28,6 +28,7 @@ var details = map[Kind]func() any{
 	KindTree:     func() any { return new(Tree) },
 	KindGap:      func() any { return new(Gap) },
 	KindRefused:  func() any { return new(Refused) },
+	KindAccess:   func() any { return new(Access) },
 }
 
 var kindPattern = regexp.MustCompile(`^[a-z][a-z_]{0,31}$`)

@@ -26,6 +26,7 @@ const (
 	KindTree     Kind = "tree"     // Tree: the first entry of a year's tree, or the end of one
 	KindGap      Kind = "gap"      // Gap
 	KindRefused  Kind = "refused"  // Refused
+	KindAccess   Kind = "access"   // Access
 )
 
 // An Entry is one thing on record: who did what, when. It holds no personal
@@ -170,6 +171,20 @@ type Verify struct {
 	Broken []string `json:"broken,omitempty"` // promises
 	// Report is the SHA-256, in hex, of the report.
 	Report string `json:"report"`
+}
+
+// Access is a request that was decided on: who may or may not have what, by
+// which route, for which purpose. It holds nothing of the request itself.
+type Access struct {
+	Route   string `json:"route"`
+	Role    string `json:"role"`
+	Tenant  string `json:"tenant"`
+	Purpose string `json:"purpose,omitempty"`
+	Allowed bool   `json:"allowed"`
+	// Reason is the rule by which it was denied.
+	Reason string `json:"reason,omitempty"`
+	// Credential is the id of the one that is made, rotated or revoked.
+	Credential string `json:"credential,omitempty"`
 }
 
 // Tree is one calendar year's tree. The first entry of each says which year it

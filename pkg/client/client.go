@@ -27,6 +27,9 @@ type Config struct {
 	Credential string
 	// Service is the service of every event that names none.
 	Service string
+	// Purpose is what the requests are for (Lethe-Purpose). A credential for
+	// one purpose needs none.
+	Purpose string
 	// HTTP makes the requests. By default that is a client which speaks TLS
 	// 1.3, follows no redirect and keeps InFlight connections.
 	HTTP *http.Client
@@ -66,6 +69,9 @@ type Client struct {
 func New(config Config) (*Client, error) {
 	if config.Log == nil {
 		return nil, fault.Invalid.Errorf("the client needs a logger")
+	}
+	if strings.ContainsFunc(config.Purpose, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return nil, fault.Invalid.Errorf("the purpose holds a line break or a character that is not ASCII")
 	}
 	server, err := parseServer(config.Server)
 	if err != nil {
@@ -156,6 +162,9 @@ func (c *Client) request(ctx context.Context, method, path string, query url.Val
 	}
 	if c.config.Credential != "" {
 		r.Header.Set("Authorization", "Bearer "+c.config.Credential)
+	}
+	if c.config.Purpose != "" {
+		r.Header.Set("Lethe-Purpose", c.config.Purpose)
 	}
 	r.Header.Set("User-Agent", "lethe-client")
 	r.Header.Set("Accept", "application/json, application/problem+json;q=0.9, */*;q=0.1")

@@ -14,7 +14,7 @@ import (
 
 // outside are LETHE_ variables that are not settings of a service.
 var outside = []string{
-	"LETHE_SERVER", "LETHE_CREDENTIAL", // the CLI's
+	"LETHE_SERVER", "LETHE_CREDENTIAL", "LETHE_PURPOSE", // the CLI's
 	"LETHE_ENGINE_LIB", // the engine's library
 	"LETHE_CRASH_AT",   // builds with crash points
 }

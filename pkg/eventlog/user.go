@@ -72,7 +72,10 @@ func Users() []User {
 			bucketTopic(HoldBucket, ">"), info(bucketPrefix+HoldBucket), get(bucketPrefix+HoldBucket),
 			info(HoldStream), purge(HoldStream),
 		),
-		service("analyst", nil),
+		service("analyst", nil,
+			// Whoever asks goes on record first.
+			AuditTopic("access"),
+		),
 		service("compliance", nil,
 			append(append(reading(AuditStream, AuditConsumer), looking()...),
 				// A mirror of a log would be a stream of another name.

@@ -56,9 +56,9 @@ type Head struct {
 func (m *Maker) Routes(mux *http.ServeMux) {
 	officers := []access.Role{access.Officer}
 	overseers := []access.Role{access.Officer, access.Operator}
-	m.c.Gate.Handle(mux, "GET /v1/evidence", overseers, m.serveEvidence)
-	m.c.Gate.Handle(mux, "GET /v1/audit", officers, m.serveEntries)
-	m.c.Gate.Handle(mux, "GET /v1/audit/checkpoint", overseers, m.serveCheckpoint)
+	m.c.Gate.Handle(mux, "GET /v1/evidence", overseers, m.serveEvidence, access.Installation)
+	m.c.Gate.Handle(mux, "GET /v1/audit", officers, m.serveEntries, access.Installation)
+	m.c.Gate.Handle(mux, "GET /v1/audit/checkpoint", overseers, m.serveCheckpoint, access.Installation)
 }
 
 func (m *Maker) serveEvidence(w http.ResponseWriter, r *http.Request, who access.Principal) {
@@ -144,6 +144,7 @@ func (m *Maker) serveEntries(w http.ResponseWriter, r *http.Request, _ access.Pr
 var kinds = []audit.Kind{
 	audit.KindKey, audit.KindRemoval, audit.KindRemoved, audit.KindManifest, audit.KindRun, audit.KindClock,
 	audit.KindHold, audit.KindPolicy, audit.KindVerify, audit.KindTree, audit.KindGap, audit.KindRefused,
+	audit.KindAccess,
 }
 
 func joined(kinds []audit.Kind) string {

@@ -89,26 +89,28 @@ func (o *Operation) Routes(mux *http.ServeMux) {
 	operators := []access.Role{access.Operator}
 	overseers := []access.Role{access.Operator, access.Officer}
 	all := []access.Role{access.Operator, access.Officer, access.Analyst}
+	// The policy holds nothing of anybody's.
+	everyLimit := access.Honors(access.LimitServices, access.LimitProducts, access.LimitMasked)
 
-	get(o, mux, "GET /v1/status", overseers, func(ctx context.Context) (Status, error) { return o.Status(ctx) })
-	get(o, mux, "GET /v1/plan", overseers, func(ctx context.Context) (Plan, error) { return o.Plan(ctx) })
+	get(o, mux, "GET /v1/status", overseers, func(ctx context.Context) (Status, error) { return o.Status(ctx) }, access.Installation)
+	get(o, mux, "GET /v1/plan", overseers, func(ctx context.Context) (Plan, error) { return o.Plan(ctx) }, access.Installation)
 	posted(o, mux, "POST /v1/plan", overseers, func(r *http.Request, _ access.Principal, pol *policy.Policy) (Plan, error) {
 		return o.PlanFor(r.Context(), pol)
-	})
+	}, access.Installation)
 	posted(o, mux, "POST /v1/apply", operators, func(r *http.Request, who access.Principal, pol *policy.Policy) (Plan, error) {
 		return o.Apply(r.Context(), pol, who.ID, r.URL.Query().Get(ToldParameter) == "true")
-	})
-	get(o, mux, "GET /v1/catalog", all, func(context.Context) (catalog.Catalog, error) { return catalog.New(o.c.Policy), nil })
-	get(o, mux, "GET /v1/quarantine", overseers, passed[QuarantineList](o, CommandQuarantine, nil))
-	get(o, mux, "POST /v1/quarantine/redrive", operators, passed[RedriveAnswer](o, CommandRedrive, nil))
-	get(o, mux, "GET /v1/keys", overseers, passed[KeyList](o, CommandKeys, nil))
-	get(o, mux, "POST /v1/clock/confirm", operators, passed[any](o, CommandClock, nil))
-	get(o, mux, "GET /v1/rebuild", overseers, passed[RebuildState](o, CommandRebuild, RebuildRequest{}))
-	get(o, mux, "POST /v1/rebuild", operators, passed[RebuildState](o, CommandRebuild, RebuildRequest{Start: true}))
+	}, access.Installation, access.Recorded)
+	get(o, mux, "GET /v1/catalog", all, func(context.Context) (catalog.Catalog, error) { return catalog.New(o.c.Policy), nil }, access.Unrecorded, everyLimit)
+	get(o, mux, "GET /v1/quarantine", overseers, passed[QuarantineList](o, CommandQuarantine, nil), access.Installation)
+	get(o, mux, "POST /v1/quarantine/redrive", operators, passed[RedriveAnswer](o, CommandRedrive, nil), access.Installation, access.Recorded)
+	get(o, mux, "GET /v1/keys", overseers, passed[KeyList](o, CommandKeys, nil), access.Installation)
+	get(o, mux, "POST /v1/clock/confirm", operators, passed[any](o, CommandClock, nil), access.Installation, access.Recorded)
+	get(o, mux, "GET /v1/rebuild", overseers, passed[RebuildState](o, CommandRebuild, RebuildRequest{}), access.Installation)
+	get(o, mux, "POST /v1/rebuild", operators, passed[RebuildState](o, CommandRebuild, RebuildRequest{Start: true}), access.Installation, access.Recorded)
 	o.c.Gate.Handle(mux, "GET /v1/ropa", all, func(w http.ResponseWriter, _ *http.Request, _ access.Principal) {
 		w.Header().Set("Content-Type", "text/markdown; charset=utf-8")
 		_, _ = w.Write(catalog.New(o.c.Policy).ROPA()) // the caller has gone; nobody to tell
-	})
+	}, access.Unrecorded, everyLimit)
 }
 
 func passed[T any](o *Operation, command string, request any) func(context.Context) (T, error) {
@@ -118,15 +120,15 @@ func passed[T any](o *Operation, command string, request any) func(context.Conte
 	}
 }
 
-func get[T any](o *Operation, mux *http.ServeMux, pattern string, roles []access.Role, answer func(context.Context) (T, error)) {
+func get[T any](o *Operation, mux *http.ServeMux, pattern string, roles []access.Role, answer func(context.Context) (T, error), marks ...access.Mark) {
 	o.c.Gate.Handle(mux, pattern, roles, func(w http.ResponseWriter, r *http.Request, _ access.Principal) {
 		v, err := answer(r.Context())
 		o.write(w, pattern, v, err)
-	})
+	}, marks...)
 }
 
 // posted is a route that takes a policy's documents, [policy.Documents.Archive].
-func posted[T any](o *Operation, mux *http.ServeMux, pattern string, roles []access.Role, answer func(*http.Request, access.Principal, *policy.Policy) (T, error)) {
+func posted[T any](o *Operation, mux *http.ServeMux, pattern string, roles []access.Role, answer func(*http.Request, access.Principal, *policy.Policy) (T, error), marks ...access.Mark) {
 	o.c.Gate.Handle(mux, pattern, roles, func(w http.ResponseWriter, r *http.Request, who access.Principal) {
 		text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, policy.MaxArchive))
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
@@ -145,7 +147,7 @@ func posted[T any](o *Operation, mux *http.ServeMux, pattern string, roles []acc
 			v, err = answer(r, who, pol)
 		}
 		o.write(w, pattern, v, err)
-	})
+	}, marks...)
 }
 
 // write answers with a value, or with what went wrong.

@@ -134,7 +134,7 @@ func (v *Verifier) Routes(mux *http.ServeMux) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		_ = json.NewEncoder(w).Encode(report) // the caller has gone; nobody to tell
-	})
+	}, access.Installation)
 }
 
 // Asked verifies because the holder of a credential asks, and puts the outcome

@@ -36,7 +36,7 @@ func auditListCommand(g *globals) *cobra.Command {
 		Short:   "List the latest entries of the audit log, newest first",
 		Example: "  lethe audit list --kind removed --limit 20",
 	}
-	cmd.Flags().StringVar(&kind, "kind", "", "only entries of this kind: key, removal, removed, manifest, run, clock, hold, policy, verify, …")
+	cmd.Flags().StringVar(&kind, "kind", "", "only entries of this kind: key, removal, removed, manifest, run, clock, hold, policy, verify, access, …")
 	cmd.Flags().IntVar(&limit, "limit", 50, "how many, at most 1000")
 	out := outputFlag(cmd, "table", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -89,6 +89,7 @@ func what(e audit.Entry) string {
 		pol      audit.Policy
 		verified audit.Verify
 		tree     audit.Tree
+		asked    audit.Access
 	)
 	switch e.Kind {
 	case audit.KindKey:
@@ -114,6 +115,17 @@ func what(e audit.Entry) string {
 	case audit.KindRun:
 		return say(&run, func() string {
 			return fmt.Sprintf("%d partitions, %d keys, %d frames, %d files removed; %d failures", run.Partitions, run.Keys, run.Frames, run.Files, run.Failures)
+		})
+	case audit.KindAccess:
+		return say(&asked, func() string {
+			s := asked.Route + ", as " + asked.Role + " for " + asked.Purpose
+			if asked.Credential != "" {
+				s += ", on " + asked.Credential
+			}
+			if !asked.Allowed {
+				s += "; denied: " + asked.Reason
+			}
+			return s
 		})
 	case audit.KindClock:
 		return say(&clock, func() string {

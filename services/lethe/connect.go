@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -17,7 +18,7 @@ import (
 
 // globals are the flags every command understands.
 type globals struct {
-	config, data, policy, server, as string
+	config, data, policy, server, as, purpose string
 }
 
 // settings loads the configuration of a process that runs services.
@@ -84,6 +85,7 @@ func (g *globals) connectAs(role, service string) (*client.Client, error) {
 	}
 	return client.New(client.Config{
 		Server: server, Credential: credential, Service: service,
+		Purpose: cmp.Or(g.purpose, os.Getenv("LETHE_PURPOSE")),
 		// Requests are cut by their size and not by the clock, so that a file
 		// imported again is the same requests again, which the door knows.
 		Linger: 10 * time.Second,

@@ -93,6 +93,8 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&g.server, "server", "", "address of a running Lethe, http://HOST:PORT (default from --data or $LETHE_SERVER)")
 	root.PersistentFlags().StringVar(&g.as, "as", "", "role to ask as: publisher, analyst, officer, operator (with --data)")
 
+	root.PersistentFlags().StringVar(&g.purpose, "purpose", "", "what you ask for, where your credential is for several purposes (default $LETHE_PURPOSE)")
+
 	root.AddGroup(
 		&cobra.Group{ID: "run", Title: "Run:"},
 		&cobra.Group{ID: "policy", Title: "Policy:"},
@@ -110,7 +112,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(grouped("publish", publishCommand(g), importCommand(g))...)
 	root.AddCommand(grouped("ask", askCommand(g))...)
 	root.AddCommand(grouped("evidence", verifyCommand(g), auditCommand(g), holdCommand(g))...)
-	root.AddCommand(grouped("operate", statusCommand(g), quarantineCommand(g), rebuildCommand(g), keysCommand(g), clockCommand(g))...)
+	root.AddCommand(grouped("operate", statusCommand(g), quarantineCommand(g), rebuildCommand(g), keysCommand(g), credentialsCommand(g), clockCommand(g))...)
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	requireKnownArguments(root)
 	return root
