@@ -1,7 +1,6 @@
 package retention_test
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -27,8 +26,6 @@ type life struct {
 	kept map[row]bool
 	// known are the frames of the clean log by sequence, whatever was purged.
 	known map[uint64]frame
-	// landed is through where frames were inserted, confirmed or not.
-	landed uint64
 }
 
 type frame struct {
@@ -286,6 +283,6 @@ func lastingTable(t testing.TB, pol *policy.Policy) string {
 			return table.Name
 		}
 	}
-	t.Fatal(fmt.Sprint("the policy has no lasting table"))
+	t.Fatal("the policy has no lasting table")
 	return ""
 }

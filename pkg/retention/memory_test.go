@@ -70,8 +70,6 @@ func (w *world) config() retention.Config {
 	}
 }
 
-func (w *world) retention() *retention.Retention { return retention.New(w.config()) }
-
 // enter begins a deed of a store, and returns its end.
 func (w *world) enter() (leave func()) {
 	w.mu.Lock()

@@ -9,33 +9,38 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/verify"
 )
 
-// BenchmarkVerify looks at 400 expiry days of 8 tables, 250 rows each, and at a
-// key for each day.
+// BenchmarkVerify looks at 8 tables with 400 expiry days each, and at a key for
+// each day of each class: with a million rows in all, and with ten million.
 func BenchmarkVerify(b *testing.B) {
-	const days, rows = 400, 250
-	s := start(b)
-	for _, t := range s.pol.Tables() {
-		day := fmt.Sprintf("toDate(today() + number %% %d)", days)
-		if t.Class.Lasting {
-			day = "toDate('2149-06-06')"
-		}
-		s.sql(fmt.Sprintf(`INSERT INTO lethe.%s (tenant, service, event_id, occurred_at, expires_at, expiry_day, log_seq)
-SELECT 'acme', 'web', toFixedString(leftPad(toString(number), 20, '0'), 20), now64(3) - INTERVAL 1 HOUR, toDateTime64(%s, 3, 'UTC'), %[2]s, 1
-FROM numbers(%d) SETTINGS max_partitions_per_insert_block = 0`, t.Name, day, days*rows))
-		for d := range days {
-			_, err := s.keys.Pseudonymizer().SealClean(b.Context(), "acme", t.Class.KeyName(), s.clock().AddDate(0, 0, d).Format("2006-01-02"), nil, []byte("body"))
-			must(b, err)
-		}
-	}
-	s.run()
-	c := s.config
-	c.Metrics, c.Pause = prometheus.NewRegistry(), 1
-	v := verify.New(c)
-	for b.Loop() {
-		r, err := v.Verify(b.Context())
-		must(b, err)
-		if len(r.Rules) < len(s.pol.Tables()) {
-			b.Fatalf("only %d rules", len(r.Rules))
-		}
+	const tables, days = 8, 400
+	for _, rows := range []int{1_000_000, 10_000_000} {
+		b.Run(fmt.Sprintf("rows=%dM", rows/1_000_000), func(b *testing.B) {
+			s := start(b)
+			if len(s.pol.Tables()) != tables {
+				b.Fatalf("the policy has %d tables", len(s.pol.Tables()))
+			}
+			each := rows / tables / days
+			s.fill(days, each)
+			s.run()
+			c := s.config
+			c.Metrics, c.Pause = prometheus.NewRegistry(), 1
+			v := verify.New(c)
+			for b.Loop() {
+				r, err := v.Verify(b.Context())
+				must(b, err)
+				for _, sentence := range sentences(r) {
+					b.Log(sentence)
+				}
+				found := 0
+				for _, rule := range r.Rules {
+					if rule.Unit == "rows" {
+						found += int(rule.Found)
+					}
+				}
+				if found != each*tables*days {
+					b.Fatalf("%d rows were looked at of %d", found, each*tables*days)
+				}
+			}
+		})
 	}
 }

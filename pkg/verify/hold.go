@@ -51,8 +51,8 @@ func (l *look) coveringClass(c *policy.Class) []string {
 
 // copies is what the hold tables and the hold stream have for one hold.
 type copies struct {
-	rows, frames uint64
-	until        event.Day // the latest
+	rows  uint64
+	until event.Day // the latest
 }
 
 // checkHeld compares the copies of rows with the record of the holds.

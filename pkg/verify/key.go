@@ -30,7 +30,7 @@ type tally struct {
 // lies.
 func (l *look) checkKeys() error {
 	tallies := map[string]*tally{}
-	var returned, unknown []string
+	var unknown []string
 	live := 0
 	for _, k := range l.keys {
 		if !k.Live() {
@@ -39,7 +39,6 @@ func (l *look) checkKeys() error {
 		live++
 		if l.c.Audit != nil {
 			if at, ok := l.c.Audit.Destroyed(k.ID); ok {
-				returned = append(returned, k.ID)
 				l.broken(l.promisesOf(k), "key "+k.ID, "was destroyed on %s, as is on record, and is there again: somebody put it back from a copy. Destroy it, and look for the copy", instant(at))
 			}
 		}

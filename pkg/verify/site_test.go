@@ -2,7 +2,6 @@ package verify_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -342,14 +341,6 @@ func sentences(r verify.Report) []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// show prints a report, for whoever reads the log of a test.
-func show(t *testing.T, r verify.Report) {
-	t.Helper()
-	b, err := json.MarshalIndent(r, "", "  ")
-	must(t, err)
-	t.Log(string(b))
 }
 
 // waiting makes a stream look as if a single frame lay on it, and waited.
