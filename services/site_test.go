@@ -212,9 +212,16 @@ func (s *site) must(service string, args ...string) string {
 
 func (s *site) try(service string, args ...string) (stdout, stderr string, err error) {
 	s.t.Helper()
+	role := map[string]string{"gateway": "publisher", "analyst": "analyst", "compliance": "operator"}[service]
+	return s.tryAs(role, service, args...)
+}
+
+// tryAs runs the CLI against a service with the credential of a role; with no
+// service it is told of none.
+func (s *site) tryAs(role, service string, args ...string) (stdout, stderr string, err error) {
+	s.t.Helper()
 	cmd := exec.Command(program(s.t, "lethe"), args...)
 	if service != "" {
-		role := map[string]string{"gateway": "publisher", "analyst": "analyst", "compliance": "operator"}[service]
 		cmd.Env = []string{"LETHE_SERVER=http://" + s.listen[service], "LETHE_CREDENTIAL=" + s.credential(role)}
 	}
 	var out, errs bytes.Buffer

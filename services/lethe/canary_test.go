@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/lethetest"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 )
@@ -50,11 +52,13 @@ func TestMarkedPeopleAreFoundNowhere(t *testing.T) {
 	}
 	useCommands(t, e, people)
 	r.Settle()
+	holdEverything(t, e, people[9])
 	listen(t, e, pol, "json")
 	e.run("quarantine redrive", "quarantine", "redrive", "-o", "json")
 	e.run("rebuild", "rebuild")
 	r.Settle()
 	listen(t, e, pol, "table", "csv")
+	nameFiles(t, e, people[5])
 
 	var marks lethetest.Marks
 	for _, c := range people {
@@ -242,6 +246,7 @@ func listen(t *testing.T, e *ear, pol *policy.Policy, forms ...string) {
 	t.Helper()
 	for _, args := range [][]string{
 		{"status"}, {"plan"}, {"quarantine", "list"}, {"keys", "list"}, {"doctor"}, {"ask"},
+		{"verify"}, {"hold", "list"}, {"audit", "list", "--limit", "1000"},
 	} {
 		for _, form := range []string{"table", "json"} {
 			e.run(strings.Join(args, " ")+" as "+form, append(slices.Clone(args), "-o", form)...)
@@ -269,8 +274,81 @@ func listen(t *testing.T, e *ear, pol *policy.Policy, forms ...string) {
 			t.Errorf("%s: status %d", path, status)
 		}
 	}
+	e.run("audit checkpoint", "audit", "checkpoint")
+	// What it writes is scanned where it lies, and where it is shown.
+	reports := filepath.Join(e.r.Data, "reports")
+	evidence, page := filepath.Join(reports, "evidence.json"), filepath.Join(reports, "report.html")
+	if err := os.MkdirAll(reports, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	e.r.Run("verify", "--evidence", evidence, "--report", page)
+	e.run("audit verify", "audit", "verify", evidence)
+	for _, path := range []string{"/v1/verify", "/v1/evidence", "/v1/evidence?since=all", "/v1/evidence?format=html", "/v1/audit?limit=1000", "/v1/audit/checkpoint", "/v1/holds"} {
+		if status, _ := e.do(call{name: path, role: "officer", method: http.MethodGet, path: path}); status != http.StatusOK {
+			t.Errorf("%s: status %d", path, status)
+		}
+	}
 	status, body := e.do(call{name: "activations by product", role: "analyst", method: http.MethodGet, path: "/v1/stats/activations?by=product"})
 	if status != http.StatusOK || !bytes.Contains(body, []byte(keptMark)) {
 		t.Error("an answer does not show what is kept; a scan of answers shows nothing then")
+	}
+}
+
+// holdEverything has everything copied for a legal hold, and asks in vain for
+// holds that tell of a person.
+func holdEverything(t *testing.T, e *ear, c canary) {
+	t.Helper()
+	until := time.Now().AddDate(0, 1, 0).Format(time.DateOnly)
+	for _, reason := range []string{"claim of " + c.email, "claim of a person at " + c.ipv4, "claim of a person at " + c.ipv6.String()} {
+		if _, _, err := e.r.Try("hold", "add", "case-2", "--until", until, "--reason", reason); err == nil {
+			t.Error("a hold whose reason tells of a person was taken")
+		}
+		e.run("hold add with a person in it", "hold", "add", "case-2", "--until", until, "--reason", reason)
+	}
+	e.run("hold add on what is not there", "hold", "add", "case-2", "--until", until, "--reason", "An inquiry, file 2", "--table", c.mark, "--service", c.email)
+	e.run("hold release of what is not there", "hold", "release", c.email)
+	var status struct {
+		Tables []struct {
+			Rows   uint64
+			Oldest event.Day
+		}
+	}
+	decode(t, e.r.Run("status", "-o", "json"), &status)
+	rows := uint64(0)
+	for _, table := range status.Tables {
+		if table.Oldest != event.Never {
+			rows += table.Rows
+		}
+	}
+	if rows == 0 {
+		t.Fatal("there is nothing to hold")
+	}
+	e.r.hold("case-1", rows)
+}
+
+// nameFiles gives files and folders that verify finds the name of a person, and
+// hears what it says of them. That a name of letters alone may be shown is
+// pkg/folder's to say.
+func nameFiles(t *testing.T, e *ear, c canary) {
+	t.Helper()
+	r := e.r
+	r.put("reports", 91*aDay, c.email+".csv")
+	r.put("backups", 31*aDay, c.email+"/part")
+	r.put("keys", 0, c.email)
+	r.put("clickhouse/data/shadow", 0, c.email+"/part")
+	r.put("clickhouse/data/user_files", 0, c.email+".csv")
+	file := filepath.Join(r.Data, "reports", "evidence.json")
+	page := filepath.Join(r.Data, "reports", "report.html")
+	for _, form := range []string{"table", "json"} {
+		text := e.run("verify as "+form+" of files with a person's name", "verify", "-o", form, "--evidence", file, "--report", page)
+		if n := strings.Count(text, "(a name that is not shown)"); n < 5 {
+			t.Errorf("verify as %s finds %d names that it does not show, want 5", form, n)
+		}
+	}
+	e.run("audit verify of files with a person's name", "audit", "verify", file)
+	for _, parts := range [][]string{
+		{"reports", c.email + ".csv"}, {"backups"}, {"keys", c.email}, {"clickhouse", "data", "shadow", c.email}, {"clickhouse", "data", "user_files", c.email + ".csv"},
+	} {
+		r.remove(parts...)
 	}
 }

@@ -128,7 +128,7 @@ func showAnswer(ctx context.Context, w io.Writer, c *client.Client) error {
 			return err
 		}
 	}
-	fmt.Fprintln(w, "\nStop with Ctrl-C.")
+	fmt.Fprintln(w, "\n'lethe verify' says which promises hold. Stop with Ctrl-C.")
 	return nil
 }
 

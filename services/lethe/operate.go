@@ -2,21 +2,27 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/lethe-pipeline/lethe/pkg/event"
+	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/hold"
 	"github.com/lethe-pipeline/lethe/pkg/operation"
 )
 
 func statusCommand(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show each stage's lag, rates, duplicates and quarantine",
+		Short: "Show each stage's lag, rates, duplicates and quarantine, and how the upkeep is",
 	}
 	out := outputFlag(cmd, "table", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -31,36 +37,101 @@ func statusCommand(g *globals) *cobra.Command {
 		if *out == "json" {
 			return printJSON(cmd.OutOrStdout(), s)
 		}
-		w := cmd.OutOrStdout()
-		rows := [][]string{}
-		for _, st := range s.Stages {
-			// A loader counts rows: an event with two deletion rules is two.
-			unit := "events"
-			if st.Stage == "loader" {
-				unit = "rows"
-			}
-			rows = append(rows, []string{st.Stage, fmt.Sprint(st.Lag), number(st.Numbers[unit]),
-				fmt.Sprintf("%.1f", st.Rates[unit]), number(st.Numbers["duplicates"]), number(st.Numbers["quarantined"] + st.Numbers["refused"])})
-		}
-		if err := table(w, []string{"STAGE", "LAG", "DONE", "PER SECOND", "DUPLICATE", "SET ASIDE"}, rows); err != nil {
+		var held hold.List
+		// A credential may be for the status alone.
+		if err := c.Do(cmd.Context(), http.MethodGet, "/v1/holds", nil, nil, &held); err != nil && !errors.Is(err, fault.Denied) {
 			return err
 		}
-		fmt.Fprintln(w)
-		rows = nil
-		for _, l := range s.Logs {
-			rows = append(rows, []string{l.Name, strconv.FormatUint(l.Messages, 10), strconv.FormatUint(l.Bytes, 10), l.Oldest})
-		}
-		if err := table(w, []string{"LOG", "FRAMES", "BYTES", "OLDEST"}, rows); err != nil {
-			return err
-		}
-		fmt.Fprintln(w)
-		rows = nil
-		for _, t := range s.Tables {
-			rows = append(rows, []string{t.Name, strconv.FormatUint(t.Rows, 10), t.Oldest})
-		}
-		return table(w, []string{"TABLE", "ROWS", "EXPIRES FROM"}, rows)
+		return printStatus(cmd.OutOrStdout(), s, held.Holds)
 	}
 	return cmd
+}
+
+func printStatus(w io.Writer, s operation.Status, holds []hold.Hold) error {
+	var flow, upkeep [][]string
+	for _, st := range s.Stages {
+		switch st.Stage {
+		case "retention", "audit":
+			upkeep = append(upkeep, upkeepOf(st))
+			continue
+		}
+		// A loader counts rows: an event with two deletion rules is two.
+		unit := "events"
+		if st.Stage == "loader" {
+			unit = "rows"
+		}
+		flow = append(flow, []string{st.Stage, fmt.Sprint(st.Lag), number(st.Numbers[unit]),
+			fmt.Sprintf("%.1f", st.Rates[unit]), number(st.Numbers["duplicates"]), number(st.Numbers["quarantined"] + st.Numbers["refused"])})
+	}
+	var logs, tables [][]string
+	for _, l := range s.Logs {
+		logs = append(logs, []string{l.Name, strconv.FormatUint(l.Messages, 10), strconv.FormatUint(l.Bytes, 10), l.Oldest})
+	}
+	for _, t := range s.Tables {
+		var names []string
+		for _, h := range holds {
+			if !h.Over(s.At) && (len(h.Tables) == 0 || slices.Contains(h.Tables, t.Name)) {
+				names = append(names, h.Name)
+			}
+		}
+		from := t.Oldest
+		if from == string(event.Never) {
+			from = "stays"
+		}
+		tables = append(tables, []string{t.Name, strconv.FormatUint(t.Rows, 10), from, strings.Join(names, ",")})
+	}
+	for i, part := range []struct {
+		headings []string
+		rows     [][]string
+	}{
+		{[]string{"STAGE", "LAG", "DONE", "PER SECOND", "DUPLICATE", "SET ASIDE"}, flow},
+		{[]string{"UPKEEP", "LAST", "NEXT", "WAITING", "TROUBLE"}, upkeep},
+		{[]string{"LOG", "FRAMES", "BYTES", "OLDEST"}, logs},
+		{[]string{"TABLE", "ROWS", "EXPIRES FROM", "HELD FOR"}, tables},
+	} {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		if err := table(w, part.headings, part.rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// upkeepOf is a stage that no event passes through: when it did its work last and
+// does it next, what waits for it, and what an operator should look at.
+func upkeepOf(st operation.StageStatus) []string {
+	n := st.Numbers
+	last, waits := n["last_ok"], number(n["held_back"])
+	troubles := []struct{ name, words string }{
+		{"clock_held", "clock held back"}, {"unexplained_rows", "rows unexplained"},
+	}
+	if st.Stage == "audit" {
+		last, waits = n["last_checkpoint"], time.Duration(n["lag_seconds"]*float64(time.Second)).Round(time.Second).String()
+		troubles = []struct{ name, words string }{
+			{"missing", "entries missing"}, {"refused", "messages refused"}, {"retries", "attempts failed"},
+		}
+	}
+	var trouble []string
+	for _, t := range troubles {
+		switch v := n[t.name]; {
+		case v == 0:
+		case t.name == "clock_held":
+			trouble = append(trouble, t.words)
+		default:
+			trouble = append(trouble, number(v)+" "+t.words)
+		}
+	}
+	return []string{st.Stage, unixTime(last), unixTime(n["next_run"]), waits, strings.Join(trouble, ", ")}
+}
+
+// unixTime writes seconds since 1970; 0 is never.
+func unixTime(seconds float64) string {
+	if seconds <= 0 {
+		return ""
+	}
+	return time.Unix(int64(seconds), 0).UTC().Format(time.RFC3339)
 }
 
 // more says how many a list left out.

@@ -98,11 +98,12 @@ Lethe is running.
   credentials  %s
   data         %s
 
-Three commands to try, in another terminal:
+To try, in another terminal:
 
   %[4]s ask activations --by product%[5]s
   %[4]s ask viewers --by day%[5]s
   %[4]s status%[5]s
+  %[4]s verify%[5]s
 
 `, a.HTTP, filepath.Join(data, "credentials"), data, program, flag)
 }
