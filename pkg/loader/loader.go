@@ -68,6 +68,7 @@ type (
 		Known(ctx context.Context, table string, ids []event.ID) (map[event.ID]struct{}, error)
 		IDs(ctx context.Context, table string, from, to event.ID, limit int) ([]event.ID, event.ID, error)
 		Clock(ctx context.Context) (time.Time, error)
+		Landed(ctx context.Context, table string, day event.Day, first, last uint64) (bool, error)
 	}
 	// Staging makes tables anew: [warehouse.Warehouse] as the rebuild user.
 	Staging interface {

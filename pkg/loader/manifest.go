@@ -108,7 +108,7 @@ func (l *Loader) replay(ctx context.Context, m manifest) error {
 	}
 	var r *round
 	err = l.retry(ctx, "reading the frames of the manifest", func(ctx context.Context) error {
-		r = &round{first: m.First, last: m.Last}
+		r = &round{first: m.First, last: m.Last, again: true}
 		for msg, err := range l.cfg.Frames.Range(ctx, eventlog.CleanStream, m.First, m.Last) {
 			if err != nil {
 				return err
@@ -156,6 +156,7 @@ func encode(record any) []byte {
 type target struct {
 	store interface {
 		Insert(ctx context.Context, b *warehouse.Batch, token string) error
+		Landed(ctx context.Context, table string, day event.Day, first, last uint64) (bool, error)
 	}
 	seen  *seen
 	epoch int64

@@ -27,6 +27,7 @@ type round struct {
 	bytes       int
 	more        bool     // the log had more when the round was closed
 	gone        *removed // of a rebuild
+	again       bool     // it may have been loaded before
 
 	expired, unknown int // frames passed over
 	dropped          int // rows that net 3 recognized
@@ -198,7 +199,7 @@ func (l *Loader) load(ctx context.Context, into target, r *round) error {
 	for _, b := range batches {
 		id := token(r.first, r.last, into.epoch, b.Table().Name, b.Day())
 		inserts.Go(func() error {
-			return l.retry(ctx, "inserting", func(ctx context.Context) error { return into.store.Insert(ctx, b, id) })
+			return l.insert(ctx, into, b, id, r)
 		})
 	}
 	if err := inserts.Wait(); err != nil {
@@ -208,6 +209,52 @@ func (l *Loader) load(ctx context.Context, into target, r *round) error {
 		l.giveBack(b)
 	}
 	return nil
+}
+
+// insert stores a batch. Where it is not known what became of an attempt, it
+// looks: the engine may know the token of an insert that a kill undid, and then
+// drops every repetition of it. Such a batch goes under another token.
+func (l *Loader) insert(ctx context.Context, into target, b *warehouse.Batch, id string, r *round) error {
+	doubt := r.again
+	for attempt := 1; ; attempt++ {
+		err := l.retry(ctx, "inserting", func(ctx context.Context) error {
+			err := into.store.Insert(ctx, b, id)
+			doubt = doubt || err != nil
+			return err
+		})
+		if err != nil || !doubt || b.Len() == 0 {
+			return err
+		}
+		landed, err := l.landed(ctx, into, b, r)
+		if err != nil || landed {
+			return err
+		}
+		l.cfg.Log.Warn("insert undone", "table", b.Table().Name, "first_seq", r.first, "last_seq", r.last, "attempt", attempt)
+		id += "/again"
+		doubt = false
+	}
+}
+
+// landed looks for a batch. A token may be there a moment before its rows are,
+// so nothing is found only when nothing is found twice.
+func (l *Loader) landed(ctx context.Context, into target, b *warehouse.Batch, r *round) (landed bool, err error) {
+	for look := range 2 {
+		if look > 0 {
+			select {
+			case <-ctx.Done():
+				return false, ctx.Err()
+			case <-time.After(time.Second):
+			}
+		}
+		err = l.retry(ctx, "looking for what was inserted", func(ctx context.Context) (err error) {
+			landed, err = into.store.Landed(ctx, b.Table().Name, b.Day(), r.first, r.last)
+			return err
+		})
+		if err != nil || landed {
+			return landed, err
+		}
+	}
+	return false, nil
 }
 
 // partition sorts the rows of a round by table and expiry day.

@@ -50,8 +50,27 @@ func (w *Warehouse) Insert(ctx context.Context, b *Batch, token string) error {
 	return nil
 }
 
-// knownColumns is all that Known and IDs read.
-var knownColumns = []string{"event_id", "identified"}
+// Landed says whether a table holds anything of an expiry day that came in the
+// frames first to last. After [Warehouse.Insert] of such rows it must: the
+// engine writes down a token before the part is in its place, and flushes
+// neither with the other, so a kill in between leaves a token of rows that are
+// not there.
+func (w *Warehouse) Landed(ctx context.Context, table string, day event.Day, first, last uint64) (bool, error) {
+	if !event.CheckSymbol(table) {
+		return false, fault.Invalid.Errorf("that is not a table's name")
+	}
+	r, err := w.Rows(ctx, "SELECT count() FROM "+w.Table(table)+
+		" WHERE expiry_day = {day:Date} AND log_seq >= {first:UInt64} AND log_seq <= {last:UInt64}",
+		map[string]any{"day": string(day), "first": first, "last": last})
+	if err != nil {
+		return false, fmt.Errorf("looking for rows of table %s: %w", table, err)
+	}
+	n, _ := r.Rows[0][0].(uint64)
+	return n > 0, nil
+}
+
+// knownColumns is all that Known, IDs and Landed read.
+var knownColumns = []string{"event_id", "identified", "expiry_day", "log_seq"}
 
 // Known returns those of ids that a table holds as identified events, in
 // whatever partition: an event that comes again under a changed deletion rule

@@ -1,0 +1,63 @@
+package loader_test
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"github.com/lethe-pipeline/lethe/pkg/event"
+	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/loader"
+	"github.com/lethe-pipeline/lethe/pkg/warehouse"
+)
+
+// undone makes the first insert one that a kill undid: the engine knows its
+// token and has none of its rows. A mutation leaves the token, as the engine's
+// rename that never came does.
+type undone struct {
+	loader.Warehouse
+	s    *site
+	done bool
+}
+
+func (u *undone) Insert(ctx context.Context, b *warehouse.Batch, token string) error {
+	if err := u.Warehouse.Insert(ctx, b, token); err != nil || u.done {
+		return err
+	}
+	u.done = true
+	later := noon.AddDate(1, 0, 0)
+	if err := u.s.as(warehouse.UserRetention).RemoveEarly(ctx, b.Table().Name, b.Day(), later, math.MaxInt64); err != nil {
+		return err
+	}
+	return fault.Unavailable.Errorf("the engine was killed")
+}
+
+// trusting takes a token that the engine knows for rows that are there.
+type trusting struct{ *undone }
+
+func (trusting) Landed(context.Context, string, event.Day, uint64, uint64) (bool, error) {
+	return true, nil
+}
+
+// TestAnInsertThatAKillUndidIsMadeAgain: P18.
+func TestAnInsertThatAKillUndidIsMadeAgain(t *testing.T) {
+	for name, looks := range map[string]bool{"looking": true, "control, without looking": false} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t)
+			s.publish(1, s.events(15, noon, false)...)
+			cfg := s.config()
+			u := &undone{Warehouse: cfg.Warehouse, s: s}
+			cfg.Warehouse = u
+			if !looks {
+				cfg.Warehouse = trusting{u}
+			}
+			s.load(cfg)
+			if diff := s.diff(); (diff == "") != looks {
+				t.Errorf("what is stored differs from what was published: %t", diff != "")
+			}
+			if !u.done {
+				t.Error("no insert was undone")
+			}
+		})
+	}
+}
