@@ -121,6 +121,9 @@ func (l *look) checkHeldFrames() error {
 	return nil
 }
 
+// holdClass begins the class of a hold's rule.
+const holdClass = "hold "
+
 // heldRule is the rule of one hold at one place. The copies of a hold go with
 // the end of its last day, or when it is released.
 func (l *look) heldRule(h hold.Hold, where, unit string, found uint64) {
@@ -128,7 +131,7 @@ func (l *look) heldRule(h hold.Hold, where, unit string, found uint64) {
 		return
 	}
 	r := Rule{
-		Class: "hold " + h.Name, Cluster: "Copies under the legal hold " + h.Name, Period: "until " + string(h.Deadline),
+		Class: holdClass + h.Name, Cluster: "Copies under the legal hold " + h.Name, Period: "until " + string(h.Deadline),
 		Starts: "added " + string(event.DayOf(h.Added)), Promises: unlisted, Where: where, Unit: unit, Found: found, Holds: []string{h.Name},
 	}
 	if h.Over(l.now) {

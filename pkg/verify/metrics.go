@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,9 +49,18 @@ func (m *metrics) observe(r Report, at time.Time) {
 	// What is not there any more has no number.
 	m.overdue.Reset()
 	m.lag.Reset()
+	worst := map[string]float64{}
 	for _, rule := range r.Rules {
 		m.overdue.WithLabelValues(rule.Where).Add(float64(rule.Overdue))
-		m.lag.WithLabelValues(rule.Class + " " + rule.Where).Set(float64(rule.Late))
+		// The name of a hold is a person's words, and a metric is for all to
+		// read. The hold that is latest counts.
+		class := rule.Class
+		if strings.HasPrefix(class, holdClass) {
+			class = "hold"
+		}
+		name := class + " " + rule.Where
+		worst[name] = max(worst[name], float64(rule.Late))
+		m.lag.WithLabelValues(name).Set(worst[name])
 	}
 	m.findings.Set(float64(r.findings()))
 	m.lastRun.Set(float64(at.Unix()))

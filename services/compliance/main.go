@@ -1,7 +1,9 @@
-// Command compliance answers the officer and the operator: the catalog, the
-// record of processing, and the state of every stage of the flow.
+// Command compliance answers the officer and the operator: which promises hold,
+// what went on record, the catalog, the record of processing, and the state of
+// every stage of the flow.
 //
-// It opens no frame and reads no row.
+// It puts what goes on record into the audit log. It opens clean frames, and
+// reads rows, for legal holds alone.
 package main
 
 import "github.com/lethe-pipeline/lethe/pkg/assembly"
