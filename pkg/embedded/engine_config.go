@@ -91,7 +91,9 @@ func configXML(dir string, memory int64) []byte {
 	x.close("users_xml", "user_directories")
 
 	// The log may hold text of statements, and so is as protected as the data
-	// and kept small.
+	// and kept small. The library takes its level from log-level alone; without
+	// it, it logs every step of every statement.
+	x.leaf("log-level", "error")
 	x.open("logger")
 	x.leaf("level", "error")
 	x.leaf("log", filepath.Join(dir, "log", "server.log"))

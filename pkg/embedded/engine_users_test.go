@@ -208,6 +208,34 @@ func TestBackupGoesToItsDirectoryAndComesBack(t *testing.T) {
 	}
 }
 
+// The log may hold text of statements, so only what went wrong is in it.
+func TestLogOfTheEngineHoldsErrorsAlone(t *testing.T) {
+	e := lethetest.Engine(t, admin)
+	do(t, e, "SELECT 'all is well'")
+	if _, err := ask(t.Context(), e, admin.Name, admin.Password, "SELECT 1 FROM nothing"); err == nil {
+		t.Fatal("a table that is not there was read")
+	}
+	// The control: the error is in the log, and so is all that came before.
+	var log []byte
+	for !strings.Contains(string(log), "<Error>") {
+		if err := t.Context().Err(); err != nil {
+			t.Fatal("the error is not in the log", err)
+		}
+		var err error
+		if log, err = os.ReadFile(e.LogPath()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	for line := range strings.Lines(string(log)) {
+		for _, level := range []string{"<Trace>", "<Debug>", "<Information>", "all is well"} {
+			if strings.Contains(line, level) {
+				t.Fatalf("the log has a line with %s", level)
+			}
+		}
+	}
+}
+
 func TestNobodyElseCanReadTheFilesOfTheEngine(t *testing.T) {
 	dir := t.TempDir()
 	e := lethetest.NewEngine(t, dir, admin)

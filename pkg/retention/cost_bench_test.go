@@ -57,9 +57,10 @@ func BenchmarkExpireDay(b *testing.B) {
 		*cost
 	}{{"1M", small}, {"10M", large}} {
 		kept := of.kept()
-		b.ReportMetric(float64(median(of.written))/(1<<10), "KiB-written-"+of.name)
+		b.ReportMetric(float64(median(of.written))/(1<<10), "KiB-written/run-"+of.name)
 		b.ReportMetric(float64(kept)/(1<<20), "MiB-kept-"+of.name)
 		b.ReportMetric(100*float64(median(of.written))/float64(kept), "%-written-"+of.name)
+		b.ReportMetric(float64(median(of.idle))/(1<<10), "KiB-written/quiet-run-"+of.name)
 		b.ReportMetric(milliseconds(median(of.whole)), "ms/run-"+of.name)
 		b.ReportMetric(milliseconds(median(of.quiet)), "ms/quiet-run-"+of.name)
 	}
@@ -79,7 +80,8 @@ type cost struct {
 	// whole are runs that expire a day, rest the same without the manifest,
 	// and quiet those that come after and have nothing to do.
 	whole, rest, quiet []time.Duration
-	written            []int64
+	// written are the bytes that the first wrote, idle those that the last did.
+	written, idle []int64
 }
 
 func newCost(t testing.TB, rows int) *cost {
@@ -200,9 +202,10 @@ func (c *cost) day() {
 	c.expired(due)
 
 	c.now = c.now.Add(15 * time.Minute)
-	began = time.Now()
+	before, began = c.writes(), time.Now()
 	must(c.t, c.retention.Once(c.t.Context()))
 	c.quiet = append(c.quiet, time.Since(began))
+	c.idle = append(c.idle, c.writes()-before)
 }
 
 // expired fails the benchmark unless a day is gone from every store.
