@@ -8,12 +8,9 @@ import (
 
 	"github.com/lethe-pipeline/lethe/pkg/audit"
 	"github.com/lethe-pipeline/lethe/pkg/event"
+	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/verify"
 )
-
-// Grace is how long after the end of its UTC expiry day something may still be
-// on disk, where nobody can select it.
-const Grace = 24 * time.Hour
 
 // A run is a retention run and the index of its entry.
 type run struct {
@@ -58,7 +55,7 @@ func (c *checker) due(day event.Day) bool { return !deadline(day).After(c.final)
 
 func (c *checker) late(day event.Day, at int) bool { return c.clockAt(at).After(deadline(day)) }
 
-func deadline(day event.Day) time.Time { return day.End().Add(Grace) }
+func deadline(day event.Day) time.Time { return day.End().Add(policy.Grace) }
 
 // rules holds the rules in the bundle to those that were applied.
 func (c *checker) rules() {

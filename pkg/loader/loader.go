@@ -33,9 +33,6 @@ const (
 	// stopGrace is how long a round under way may go on when the loader is
 	// told to stop. What it does not finish the next process does.
 	stopGrace = 3 * time.Second
-	// Grace is how long after the end of its expiry day a row may still be
-	// on disk. Frames beyond it are passed over.
-	Grace = 24 * time.Hour
 )
 
 // The stores, as far as the loader uses them.

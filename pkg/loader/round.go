@@ -110,7 +110,7 @@ func (l *Loader) take(ctx context.Context, r *round, msg eventlog.Received) erro
 	if _, err := event.ParseDay(string(f.header.Day)); err != nil {
 		return fault.Corrupt.Errorf("reading clean frame %d: its expiry day is not readable", msg.Seq)
 	}
-	if !f.header.Day.End().Add(Grace).After(l.clock) {
+	if !f.header.Day.End().Add(policy.Grace).After(l.clock) {
 		r.expired++
 		return nil
 	}

@@ -81,6 +81,10 @@ func (p Period) Latest(day event.Day) event.Day {
 	return event.DayOf(last.AddDate(0, 0, t.Day()-last.Day()))
 }
 
+// Grace is how long after the end of its UTC expiry day something may still be
+// on disk. Nobody can select it then.
+const Grace = 24 * time.Hour
+
 // Cutoff is the instant before which everything is past a rule of this period
 // whose UTC expiry day has ended: what occurred before it may not be on disk
 // any more.

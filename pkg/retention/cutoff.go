@@ -23,7 +23,7 @@ func late(due event.Day, since, now time.Time) bool {
 	if since.After(begin) {
 		begin = since
 	}
-	return !now.Before(begin.Add(Grace - lastHour))
+	return !now.Before(begin.Add(policy.Grace - lastHour))
 }
 
 // period is the longest rule of the classes that govern a store.

@@ -143,14 +143,14 @@ func (l *life) check(loaded bool) {
 		}
 	}
 	for _, r := range l.rows {
-		grace := l.now.Add(-retention.Grace)
+		grace := l.now.Add(-policy.Grace)
 		if l.due(r) && (loaded || retention.Ended(r.day, grace)) {
 			l.t.Fatalf("a row of table %s, expiry day %s, is there after its time (%v)", r.table, r.day, l.now)
 		}
 	}
 	for _, k := range l.keys {
 		due := l.pol.KeyExpiry(k.Class, event.DayOf(k.Start))
-		if k.Live() && (loaded && retention.Ended(due, l.now) || retention.Ended(event.DayOf(k.Start), l.now.Add(-retention.Grace))) {
+		if k.Live() && (loaded && retention.Ended(due, l.now) || retention.Ended(event.DayOf(k.Start), l.now.Add(-policy.Grace))) {
 			l.t.Fatalf("key %s lives after its time (%v)", k.ID, l.now)
 		}
 	}

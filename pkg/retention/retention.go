@@ -23,9 +23,6 @@ import (
 const (
 	// Every is how long one run comes after another.
 	Every = 15 * time.Minute
-	// Grace is how long after the end of its UTC expiry day something may
-	// still be on disk. Nobody can select it then.
-	Grace = 24 * time.Hour
 	// lastHour is what is left of the grace when waiting for the loader ends.
 	lastHour = time.Hour
 )

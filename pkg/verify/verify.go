@@ -21,10 +21,6 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
 
-// Grace is how long after the end of its UTC expiry day what has expired may
-// still be on disk.
-const Grace = 24 * time.Hour
-
 // Config is what a Verifier is made of. What is nil is not looked at, and the
 // report says so.
 type Config struct {
@@ -277,7 +273,7 @@ func (l *look) lookedAt(where, how string, found int) {
 
 // removed is the first instant of which nothing that was due before it may
 // still be there: the grace has ended for the days before.
-func (l *look) removed() time.Time { return event.DayOf(l.now.Add(-Grace)).Start() }
+func (l *look) removed() time.Time { return event.DayOf(l.now.Add(-policy.Grace)).Start() }
 
 // overdue says whether what was due at an instant should be gone.
 func (l *look) overdue(due time.Time) bool { return due.Before(l.removed()) }
