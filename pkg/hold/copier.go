@@ -77,8 +77,21 @@ type Copier struct {
 	wake  chan struct{}
 	met   metrics
 
-	lease    lease  // of the goroutine of Run
-	maxRange uint64 // frames of one range
+	lease    *eventlog.Lease // of the goroutine of Run
+	maxRange uint64          // frames of one range
+}
+
+// errLost ends a pass at once: another copier has the lease, and may be at the
+// same work. What is done twice before that is there once, as after a crash.
+var errLost = fault.Conflict.Errorf("another process took over the copying for legal holds")
+
+// leaseFor makes a lease that is respected for so long when nobody renews it.
+func (c *Copier) leaseFor(last time.Duration) *eventlog.Lease {
+	began := time.Now()
+	return eventlog.NewLease(eventlog.LeaseConfig{
+		Bucket: c.c.Bucket, Name: leaseName, Owner: c.c.Owner, For: last, Renew: 10 * time.Second,
+		Elapsed: func() time.Duration { return time.Since(began) }, Lost: errLost,
+	})
 }
 
 // maxRange bounds what a crash repeats.
@@ -99,11 +112,11 @@ func NewCopier(c CopierConfig) (*Copier, error) {
 	if c.Owner == "" {
 		c.Owner = rand.Text()
 	}
-	began := time.Now()
-	return &Copier{
+	copier := &Copier{
 		c: c, store: NewStore(c.Bucket), wake: make(chan struct{}, 1), met: newMetrics(c.Metrics), maxRange: maxRange,
-		lease: lease{bucket: c.Bucket, owner: c.Owner, last: leaseFor, elapsed: func() time.Duration { return time.Since(began) }},
-	}, nil
+	}
+	copier.lease = copier.leaseFor(time.Minute)
+	return copier, nil
 }
 
 // Wake makes Run look at once.
@@ -161,11 +174,11 @@ func (c *Copier) Copy(ctx context.Context) error {
 		c.met.lag.Set(0)
 		return nil
 	}
-	ours, err := c.lease.take(ctx)
+	ours, err := c.lease.Take(ctx)
 	if err != nil || !ours {
 		return err
 	}
-	defer c.lease.release(ctx)
+	defer c.lease.Release(ctx)
 	var failed []error
 	var lag uint64
 	for _, h := range todo {
@@ -277,7 +290,7 @@ func (c *Copier) step(ctx context.Context, h Hold, floor uint64, now time.Time) 
 		}
 		c.c.Logger.Info("hold copied", "hold", h.ID, "floor_seq", h.Upto, "rows", rows, "frames", frames)
 	}
-	if err := c.lease.keep(ctx); err != nil {
+	if err := c.lease.Keep(ctx); err != nil {
 		return h, err
 	}
 	// H5
@@ -332,7 +345,7 @@ func (h Hold) held() warehouse.Held {
 // rows is H3.
 func (c *Copier) rows(ctx context.Context, h Hold) error {
 	for _, t := range c.tables(h) {
-		if err := c.lease.keep(ctx); err != nil {
+		if err := c.lease.Keep(ctx); err != nil {
 			return err
 		}
 		if _, err := c.c.Warehouse.CopyHeld(ctx, t, h.held()); err != nil {

@@ -101,7 +101,7 @@ func (c *Copier) lastCopied(ctx context.Context, h Hold) (uint64, error) {
 // appendOnce appends copies that are not there.
 func (c *Copier) appendOnce(ctx context.Context, h Hold, waiting []copied) error {
 	for len(waiting) > 0 {
-		if err := c.lease.keep(ctx); err != nil {
+		if err := c.lease.Keep(ctx); err != nil {
 			return err
 		}
 		msgs := make([]eventlog.Message, len(waiting))

@@ -2,6 +2,7 @@ package retention
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"sync"
@@ -25,7 +26,16 @@ const (
 	Every = 15 * time.Minute
 	// lastHour is what is left of the grace when waiting for the loader ends.
 	lastHour = time.Hour
+	// leaseFor is how long the lease of a process that does not renew it is
+	// respected, and renewEvery how old it may be when a deed is done under it.
+	leaseFor   = 10 * time.Minute
+	renewEvery = time.Minute
+	leaseName  = "lease"
 )
+
+// errLost ends a run at once: another process has the lease, and may be at the
+// same work.
+var errLost = fault.Conflict.Errorf("another process took over the removal of what has expired")
 
 // ErrElsewhere says that another process is in a run. Nothing was done.
 var ErrElsewhere = fault.Conflict.Errorf("another process is removing what has expired")
@@ -116,7 +126,7 @@ type Retention struct {
 
 	// mu lets one run happen at a time, and guards the rest.
 	mu    sync.Mutex
-	lease lease
+	lease *eventlog.Lease
 	jump  jump
 	// marks is what a clean key waits for, by its ID.
 	marks map[string]mark
@@ -141,10 +151,16 @@ func New(c Config) *Retention {
 	if c.MaxJump == 0 {
 		c.MaxJump = 7 * 24 * time.Hour
 	}
+	if c.Owner == "" {
+		c.Owner = rand.Text()
+	}
 	return &Retention{
 		c:     c,
 		meter: newMeter(c.Metrics),
-		lease: newLease(c),
+		lease: eventlog.NewLease(eventlog.LeaseConfig{
+			Bucket: c.Bucket, Name: leaseName, Owner: c.Owner, For: leaseFor, Renew: renewEvery,
+			Elapsed: c.Elapsed, Now: c.Now, Lost: errLost,
+		}),
 		marks: map[string]mark{},
 		ended: map[string]bool{},
 		step:  func(string) {},
@@ -182,7 +198,7 @@ func (r *Retention) Run(ctx context.Context, ready func()) error {
 func (r *Retention) Once(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	mine, err := r.lease.take(ctx)
+	mine, err := r.lease.Take(ctx)
 	if err != nil {
 		return err
 	}
@@ -191,7 +207,7 @@ func (r *Retention) Once(ctx context.Context) error {
 	}
 	// A run that is killed leaves the lease, and so does one that panics.
 	err = r.once(ctx)
-	r.lease.release(context.WithoutCancel(ctx))
+	r.lease.Release(ctx)
 	return err
 }
 
@@ -300,7 +316,7 @@ func (u *run) guard(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return u.lease.keep(ctx)
+	return u.lease.Keep(ctx)
 }
 
 // left notes something that is due since an instant and still there.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
@@ -49,59 +48,6 @@ func (m *memory) Update(_ context.Context, name string, value []byte, revision u
 func (m *memory) Delete(_ context.Context, name string) error {
 	delete(m.entries, name)
 	return nil
-}
-
-func TestLeaseIsOnesUntilItIsGivenBackOrForgotten(t *testing.T) {
-	ctx := t.Context()
-	bucket := &memory{entries: map[string]eventlog.Entry{}}
-	var now time.Duration
-	let := func(owner string) *lease {
-		return &lease{bucket: bucket, owner: owner, last: leaseFor, elapsed: func() time.Duration { return now }}
-	}
-	a, b := let("a"), let("b")
-	take := func(l *lease, want bool) {
-		t.Helper()
-		if ok, err := l.take(ctx); err != nil || ok != want {
-			t.Fatalf("taken by %s at %v: %v, %v", l.owner, now, ok, err)
-		}
-	}
-	take(a, true)
-	take(b, false)
-	// Who renews it keeps it, however long.
-	for range 20 {
-		now += renewEvery
-		if err := a.keep(ctx); err != nil {
-			t.Fatal(err)
-		}
-		take(b, false)
-	}
-	// Given back, it is anybody's.
-	a.release(ctx)
-	take(b, true)
-	take(a, false)
-	// A renewal whose answer was lost is a renewal.
-	now += renewEvery
-	bucket.lost = true
-	if err := b.keep(ctx); !errors.Is(err, fault.Unavailable) {
-		t.Fatal(err)
-	}
-	if err := b.keep(ctx); err != nil {
-		t.Fatal(err)
-	}
-	// Unchanged for as long as leases last, it is taken over, from when the
-	// other first saw it so.
-	now += 10 * leaseFor
-	take(a, false)
-	now += leaseFor - 1
-	take(a, false)
-	now++
-	take(a, true)
-	if err := b.keep(ctx); !errors.Is(err, errLost) {
-		t.Errorf("a lease that another took over: %v", err)
-	}
-	if err := a.keep(ctx); err != nil {
-		t.Error(err)
-	}
 }
 
 func TestRecordIsChangedOnWhatIsThere(t *testing.T) {

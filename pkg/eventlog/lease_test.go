@@ -1,0 +1,97 @@
+package eventlog_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/lethe-pipeline/lethe/pkg/eventlog"
+	"github.com/lethe-pipeline/lethe/pkg/fault"
+)
+
+// memory is a bucket in memory.
+type memory struct {
+	revision uint64
+	entries  map[string]eventlog.Entry
+	lost     bool // the answer to the next update is lost
+}
+
+func (m *memory) Get(_ context.Context, name string) (eventlog.Entry, error) {
+	e, ok := m.entries[name]
+	if !ok {
+		return e, fault.NotFound.Errorf("no entry")
+	}
+	return e, nil
+}
+
+func (m *memory) Update(_ context.Context, name string, value []byte, revision uint64) (uint64, error) {
+	if m.entries[name].Revision != revision {
+		return 0, fault.Conflict.Errorf("another revision")
+	}
+	m.revision++
+	m.entries[name] = eventlog.Entry{Name: name, Value: value, Revision: m.revision}
+	if m.lost {
+		m.lost = false
+		return 0, fault.Unavailable.Errorf("no answer")
+	}
+	return m.revision, nil
+}
+
+func TestLeaseIsOnesUntilItIsGivenBackOrForgotten(t *testing.T) {
+	ctx := t.Context()
+	bucket := &memory{entries: map[string]eventlog.Entry{}}
+	var now time.Duration
+	const leaseFor, renewEvery = time.Minute, 10 * time.Second
+	errLost := errors.New("another has it")
+	let := func(owner string) *eventlog.Lease {
+		return eventlog.NewLease(eventlog.LeaseConfig{
+			Bucket: bucket, Name: "lease", Owner: owner, For: leaseFor, Renew: renewEvery,
+			Elapsed: func() time.Duration { return now }, Lost: errLost,
+		})
+	}
+	a, b := let("a"), let("b")
+	take := func(l *eventlog.Lease, want bool) {
+		t.Helper()
+		if ok, err := l.Take(ctx); err != nil || ok != want {
+			t.Fatalf("taken by %p at %v: %v, %v", l, now, ok, err)
+		}
+	}
+	take(a, true)
+	take(b, false)
+	// Who renews it keeps it, however long.
+	for range 20 {
+		now += renewEvery
+		if err := a.Keep(ctx); err != nil {
+			t.Fatal(err)
+		}
+		take(b, false)
+	}
+	// Given back, it is anybody's.
+	a.Release(ctx)
+	take(b, true)
+	take(a, false)
+	// A renewal whose answer was lost is a renewal.
+	now += renewEvery
+	bucket.lost = true
+	if err := b.Keep(ctx); !errors.Is(err, fault.Unavailable) {
+		t.Fatal(err)
+	}
+	if err := b.Keep(ctx); err != nil {
+		t.Fatal(err)
+	}
+	// Unchanged for as long as leases last, it is taken over, from when the
+	// other first saw it so.
+	now += 10 * leaseFor
+	take(a, false)
+	now += leaseFor - 1
+	take(a, false)
+	now++
+	take(a, true)
+	if err := b.Keep(ctx); !errors.Is(err, errLost) {
+		t.Errorf("a lease that another took over: %v", err)
+	}
+	if err := a.Keep(ctx); err != nil {
+		t.Error(err)
+	}
+}
