@@ -107,13 +107,17 @@ type Metric struct {
 	Name        string   `json:"name"`
 	Title       string   `json:"title"`
 	Description string   `json:"description"`
-	Table       string   `json:"table"`
+	Table       string   `json:"table,omitempty"`
 	Value       string   `json:"value"`
+	Of          []string `json:"of,omitempty"`
 	Subject     string   `json:"subject,omitempty"`
 	K           int      `json:"k,omitempty"`
 	Public      bool     `json:"public,omitempty"`
 	Where       []string `json:"where,omitempty"`
 	Dimensions  []string `json:"dimensions"`
+	Buckets     []string `json:"buckets,omitempty"`
+	Zone        string   `json:"zone"`
+	Noise       string   `json:"noise,omitempty"` // ε
 }
 
 // Class is a deletion class (ISO/IEC 27555): a deletion rule and what it rules.
@@ -144,7 +148,9 @@ func New(pol *policy.Policy) Catalog {
 		c.Events = append(c.Events, newEvent(pol, s))
 	}
 	for _, t := range pol.Tables() {
-		c.Tables = append(c.Tables, newTable(t))
+		if t.Name != policy.CellTable {
+			c.Tables = append(c.Tables, newTable(t))
+		}
 	}
 	for _, m := range pol.Metrics() {
 		c.Metrics = append(c.Metrics, newMetric(m))
@@ -268,8 +274,23 @@ func newTable(t *policy.Table) Table {
 
 func newMetric(m *policy.Metric) Metric {
 	out := Metric{
-		Name: m.Name, Title: m.Title, Description: m.Description, Table: m.Table.Name,
-		Value: string(m.Value), Subject: m.Subject, K: m.K, Public: m.Public, Dimensions: []string{},
+		Name: m.Name, Title: m.Title, Description: m.Description,
+		Value: string(m.Value), Subject: m.Subject, K: m.K, Public: m.Public, Dimensions: []string{}, Zone: m.Zone.String(),
+	}
+	switch m.Value {
+	case policy.Ratio:
+		out.Of = []string{m.Parts[0].Name, m.Parts[1].Name}
+	case policy.Sum:
+		out.Of = []string{m.Of}
+		fallthrough
+	default:
+		out.Table = m.Table.Name
+	}
+	for _, b := range m.Buckets {
+		out.Buckets = append(out.Buckets, string(b))
+	}
+	if m.Noise.Num > 0 {
+		out.Noise = fmt.Sprintf("%d/%d", m.Noise.Num, m.Noise.Den)
 	}
 	for _, w := range m.Where {
 		out.Where = append(out.Where, w.Column+" in "+strings.Join(w.In, ", "))

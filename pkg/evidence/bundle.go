@@ -132,7 +132,7 @@ func NewPolicy(pol *policy.Policy) Policy {
 		p.Classes = append(p.Classes, class)
 	}
 	for _, t := range pol.Tables() {
-		p.Tables = append(p.Tables, Table{Name: t.Name, Event: t.Event, Class: t.Class.Name, Purpose: t.Pipeline.Purpose})
+		p.Tables = append(p.Tables, Table{Name: t.Name, Event: t.Event, Class: t.Class.Name, Purpose: t.Purpose()})
 	}
 	return p
 }

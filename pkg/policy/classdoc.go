@@ -20,7 +20,7 @@ type classDoc struct {
 // and the second a cluster's repository.
 var (
 	starts  = []string{"collection", "creation", "event", "last_activity", "treatment"}
-	governs = []string{"accounts", "audit", "backups", "events", "key_backups", "quarantine", "raw", "reports"}
+	governs = []string{"accounts", "audit", "backups", "cells", "events", "key_backups", "quarantine", "raw", "reports"}
 )
 
 // promisePattern is a promise's number.
@@ -52,6 +52,9 @@ func (r *yamlReader) class(e entry) classDoc {
 	if c.Governs != "" && !slices.Contains(governs, c.Governs) {
 		r.problems.add(m["governs"].at, "must be one of %s", strings.Join(governs, ", "))
 	}
+	if (c.Governs == "cells") != (c.Name == CellClass) {
+		r.problems.add(e.at, "the class %s, and no other, governs cells", CellClass)
+	}
 	c.Promises = r.texts(m, "promises")
 	for _, p := range c.Promises {
 		if !promisePattern.MatchString(p) {
@@ -64,10 +67,13 @@ func (r *yamlReader) class(e entry) classDoc {
 				r.problems.add(p.at, "a lasting class has no period and no starting point")
 			}
 		}
-		if c.Governs != "events" {
-			r.problems.add(e.at, "only events can be lasting")
+		if c.Governs != "events" && c.Governs != "cells" {
+			r.problems.add(e.at, "only events and cells can be lasting")
 		}
 		return c
+	}
+	if c.Governs == "cells" {
+		r.problems.add(e.at, "cells are lasting: nobody is in them, and what is published cannot be taken back")
 	}
 	c.Starts = r.need(m, "starts", e.at)
 	switch {

@@ -57,11 +57,23 @@ func Compile(docs Documents) (*Policy, error) {
 		c.pipeline(p)
 	}
 	// Metrics may stand in another pipeline than their table.
+	var ratios []metricDoc
 	for _, p := range pipelines {
 		for _, m := range p.metrics {
-			c.metric(m)
+			if c.file == "" {
+				c.file = m.at.file
+			}
+			if m.value == string(Ratio) {
+				ratios = append(ratios, m)
+			} else {
+				c.metric(m)
+			}
 		}
 	}
+	for _, m := range ratios {
+		c.ratio(m)
+	}
+	c.cellTable()
 	for _, s := range c.policy.schemas {
 		if _, ok := c.treated[s.Event]; !ok && !c.unread {
 			c.problems.add(s.at, "no pipeline says what is done with the event %s", s.Event)
@@ -93,6 +105,7 @@ type compiler struct {
 	unclear  map[string]bool // tables that two events claim, and table.column
 	broken   map[string]bool // events
 	unread   bool            // a pipeline document could not be read at all
+	file     string          // that declares the first metric
 }
 
 // read reads a YAML document and says what it is by the name it begins with.
@@ -239,7 +252,7 @@ func (c *compiler) finish() *Policy {
 	slices.SortFunc(p.pipelines, func(a, b *Pipeline) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(p.metrics, func(a, b *Metric) int { return cmp.Compare(a.Name, b.Name) })
 	for _, m := range p.metrics {
-		if m.Subject != "" {
+		if m.Subject != "" { // no ratio has one
 			m.Table.bridge(m.Subject)
 		}
 	}

@@ -1,18 +1,20 @@
 package policy
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // a zone is known wherever Lethe runs
 
 	"github.com/lethe-pipeline/lethe/pkg/event"
 )
 
-// buckets are the stretches of time that a metric may be split by. A table
-// that keeps only the day has no hours.
-var buckets = []string{"hour", "day", "week", "month"}
+// implied are what every cell is told by, without being listed.
+var implied = []string{"service", "day", "week", "month"}
 
+// metric resolves a metric that is not a ratio.
 func (c *compiler) metric(doc metricDoc) {
 	if other, twice := c.metrics[doc.name]; twice {
 		c.problems.add(doc.at, "%s:%d declares the metric %s too", other.file, other.line, doc.name)
@@ -20,7 +22,7 @@ func (c *compiler) metric(doc metricDoc) {
 	}
 	c.metrics[doc.name] = doc.at
 	m := &Metric{Name: doc.name, Title: doc.title, Description: doc.about, Value: ValueOf(doc.value),
-		Subject: doc.subject, Public: doc.public, K: doc.k}
+		Subject: doc.subject, Public: doc.public, K: doc.k, Zone: time.UTC}
 	if doc.table == "" {
 		return
 	}
@@ -43,19 +45,167 @@ func (c *compiler) metric(doc metricDoc) {
 	if m.Value == Current && len(m.Where) == 0 {
 		c.problems.add(doc.at, "counts who is current, but no where says what current means")
 	}
+	c.of(doc, m)
+	c.dimensions(doc, m)
+	c.time(doc, m)
+	c.noise(doc, m)
+	c.policy.metrics = append(c.policy.metrics, m)
+	c.sameCube(doc, m)
+}
+
+// of resolves the column that a sum adds up.
+func (c *compiler) of(doc metricDoc, m *Metric) {
+	if m.Value != Sum {
+		if len(doc.of) > 0 {
+			c.problems.add(doc.ofAt, "belongs to sum and ratio")
+		}
+		return
+	}
+	if len(doc.of) != 1 {
+		c.problems.add(doc.at, "is a sum: say of which column")
+		return
+	}
+	m.Of = doc.of[0]
+	if col, ok := m.Table.Column(m.Of); !c.unclear[m.Table.Name+"."+m.Of] && (!ok || col.Kind != event.Int) {
+		c.problems.add(doc.ofAt, "is the sum of %s, which is not a column of whole numbers of table %s", m.Of, m.Table.Name)
+	}
+}
+
+// maxDimensions is for how many [CellTable] has columns.
+const maxDimensions = 8
+
+func (c *compiler) dimensions(doc metricDoc, m *Metric) {
+	if len(doc.dimensions) > maxDimensions {
+		c.problems.add(doc.at, "has more than %d dimensions", maxDimensions)
+	}
 	for _, name := range doc.dimensions {
-		if slices.ContainsFunc(m.Dimensions, func(d Dimension) bool { return d.Name == name }) {
+		if slices.Contains(implied, name) {
+			c.problems.add(doc.at, "need not list the dimension %s: every cell has it", name)
+			continue
+		}
+		if _, twice := m.Dimension(name); twice {
 			c.problems.add(doc.at, "names the dimension %s twice", name)
 			continue
 		}
-		if c.unclear[t.Name+"."+name] {
+		if c.unclear[m.Table.Name+"."+name] {
 			continue
 		}
-		if d, why := dimension(t, name); why != "" {
+		if d, why := dimension(m, name); why != "" {
 			c.problems.add(doc.at, "%s", why)
 		} else if name, ok := m.revealing(d); ok {
 			c.problems.add(doc.at, "is public and has the dimension %s, which comes from %s: only plain fields can be shown without k", d.Name, name)
 		} else {
+			m.Dimensions = append(m.Dimensions, d)
+		}
+	}
+}
+
+// time resolves when days begin, and in which buckets subjects are counted.
+func (c *compiler) time(doc metricDoc, m *Metric) {
+	if doc.zone != "" {
+		zone, err := time.LoadLocation(doc.zone)
+		if err != nil || doc.zone == "Local" {
+			c.problems.add(doc.zoneAt, "is not the name of a time zone, such as Europe/Berlin")
+		} else {
+			m.Zone = zone
+		}
+	}
+	if m.Value != Distinct {
+		if len(doc.buckets) > 0 {
+			c.problems.add(doc.bucketsAt, "belongs to distinct: what is counted otherwise is counted by day")
+		}
+		return
+	}
+	fits := func(b Bucket) bool {
+		return m.Table.Class.Period.Months > 0 || b.Days() <= m.Table.Class.Period.Days
+	}
+	if doc.bucketsAt.line == 0 {
+		m.Buckets = slices.DeleteFunc(Buckets(), func(b Bucket) bool { return !fits(b) })
+		return
+	}
+	for _, name := range doc.buckets {
+		switch b := Bucket(name); {
+		case !slices.Contains(Buckets(), b):
+			c.problems.add(doc.bucketsAt, "may hold day, week, month, trailing_7 and trailing_30")
+		case slices.Contains(m.Buckets, b):
+			c.problems.add(doc.bucketsAt, "names %s twice", b)
+		case !fits(b):
+			c.problems.add(doc.bucketsAt, "has %s, up to %d days: rows of table %s are gone after %s", b, b.Days(), m.Table.Name, m.Table.Class.Period)
+		default:
+			m.Buckets = append(m.Buckets, b)
+		}
+	}
+}
+
+var noisePattern = regexp.MustCompile(`^([1-9][0-9]{0,3})(?:/([1-9][0-9]{0,3}))?$`)
+
+func (c *compiler) noise(doc metricDoc, m *Metric) {
+	if doc.noise == "" {
+		return
+	}
+	match := noisePattern.FindStringSubmatch(doc.noise)
+	if match == nil {
+		c.problems.add(doc.noiseAt, "must be an ε as a fraction of whole numbers under 10,000, such as 1/2")
+		return
+	}
+	m.Noise.Num, _ = strconv.ParseInt(match[1], 10, 64)
+	m.Noise.Den = 1
+	if match[2] != "" {
+		m.Noise.Den, _ = strconv.ParseInt(match[2], 10, 64)
+	}
+}
+
+// sameCube refuses two ways to cut the rows of one table. P19: a difference of
+// two numbers is made of whole cells only where all numbers are sums of the
+// same cells.
+func (c *compiler) sameCube(doc metricDoc, m *Metric) {
+	if !m.Value.Additive() {
+		return
+	}
+	for _, other := range c.policy.metrics {
+		if other == m || other.Table != m.Table || !other.Value.Additive() {
+			continue
+		}
+		if m.Cube() != other.Cube() || conditions(m) != conditions(other) || m.K != other.K ||
+			m.Subject != other.Subject || m.Public != other.Public || m.Zone.String() != other.Zone.String() {
+			c.problems.add(doc.at, "cuts the rows of table %s otherwise than the metric %s: give both the same subject, k, where, dimensions and zone", m.Table.Name, other.Name)
+		}
+		return
+	}
+}
+
+// ratio resolves a metric that divides two others.
+func (c *compiler) ratio(doc metricDoc) {
+	if other, twice := c.metrics[doc.name]; twice {
+		c.problems.add(doc.at, "%s:%d declares the metric %s too", other.file, other.line, doc.name)
+		return
+	}
+	c.metrics[doc.name] = doc.at
+	m := &Metric{Name: doc.name, Title: doc.title, Description: doc.about, Value: Ratio}
+	if len(doc.of) != 2 {
+		c.problems.add(doc.at, "is a ratio: say of which two metrics")
+		return
+	}
+	for i, name := range doc.of {
+		at := slices.IndexFunc(c.policy.metrics, func(o *Metric) bool { return o.Name == name && o.Value != Ratio })
+		if at < 0 {
+			if _, declared := c.metrics[name]; !declared {
+				c.problems.add(doc.ofAt, "is a ratio of %s, which is not a metric that counts", name)
+			}
+			return
+		}
+		m.Parts[i] = c.policy.metrics[at]
+	}
+	above, below := m.Parts[0], m.Parts[1]
+	if above.Value == Current || below.Value == Current {
+		c.problems.add(doc.ofAt, "is a ratio of what is current, which has no days")
+	}
+	if above.Zone.String() != below.Zone.String() {
+		c.problems.add(doc.ofAt, "is a ratio of metrics with days in different zones")
+	}
+	m.Zone, m.Public, m.K = above.Zone, above.Public && below.Public, max(above.K, below.K)
+	for _, d := range above.Dimensions {
+		if same, ok := below.Dimension(d.Name); ok && same == d {
 			m.Dimensions = append(m.Dimensions, d)
 		}
 	}
@@ -67,9 +217,9 @@ func (c *compiler) metric(doc metricDoc) {
 func (c *compiler) subject(doc metricDoc, m *Metric) {
 	switch m.Value {
 	case "": // said already
-	case Count, Distinct, Current:
+	case Count, Sum, Distinct, Current:
 	default:
-		c.problems.add(doc.at, "value must be count, distinct or current")
+		c.problems.add(doc.at, "value must be count, sum, distinct, current or ratio")
 	}
 	if m.Public {
 		m.K = 0
@@ -134,15 +284,16 @@ func canHold(col Column, v string) bool {
 }
 
 // dimension resolves a dimension, or says why there is none.
-func dimension(t *Table, name string) (Dimension, string) {
-	if slices.Contains(buckets, name) {
-		if name == "hour" && t.TimeTo > time.Hour {
+func dimension(m *Metric, name string) (Dimension, string) {
+	t := m.Table
+	if name == "hour" {
+		switch {
+		case t.TimeTo > time.Hour:
 			return Dimension{}, "has the dimension hour, but table " + t.Name + " keeps only the day"
+		case !m.Value.Additive():
+			return Dimension{}, "has the dimension hour, but counts subjects: by day and more"
 		}
-		return Dimension{Name: name, Bucket: name}, ""
-	}
-	if name == "service" {
-		return Dimension{Name: name, Column: name}, ""
+		return Dimension{Name: name, Hour: true}, ""
 	}
 	col, ok := t.Column(name)
 	if !ok {

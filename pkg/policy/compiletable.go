@@ -17,7 +17,7 @@ var reservedColumns = []string{
 }
 
 // reservedTables are those that Lethe keeps for itself.
-var reservedTables = []string{"clock"}
+var reservedTables = []string{"clock", CellTable}
 
 // smallText is the length up to which plain text is taken to have few
 // different values, and shortText that of a country, a language or a region,

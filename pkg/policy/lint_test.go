@@ -255,12 +255,12 @@ purpose`, "title: !!str Downloads\npurpose", 1},
     subject: downloader`, 2},
 	{"public metric split by what is not plain", pipelineFile, `value: count
     subject: downloader
-    dimensions: [day, week, month, service, product, edition, browser]`, `value: count
+    dimensions: [product, edition, browser]`, `value: count
     public: true
-    dimensions: [day, product, browser]`, 1},
+    dimensions: [product, browser]`, 1},
 	{"public metric with a k", pipelineFile, `value: count
     subject: downloader
-    dimensions: [day, week, month, service, product, edition, browser]`, `value: count
+    dimensions: [product, edition, browser]`, `value: count
     public: true
     k: 20`, 1},
 	{"public metric that counts people", pipelineFile, `value: distinct
@@ -269,11 +269,11 @@ purpose`, "title: !!str Downloads\npurpose", 1},
 	{"k below the floor", pipelineFile, `value: count`, "value: count\n    k: 4", 1},
 	{"value that is none", pipelineFile, `value: count`, `value: average`, 1},
 	{"current without a condition", pipelineFile, `value: count`, `value: current`, 1},
-	{"dimension that is a token", pipelineFile, `[month, product]`, `[month, downloader]`, 1},
-	{"dimension that is free text", pipelineFile, `[month, product]`, `[month, comment]`, 1},
-	{"dimension that is a network", pipelineFile, `[month, product]`, `[month, client_net]`, 1},
-	{"dimension that is no column", pipelineFile, `[month, product]`, `[month, region]`, 1},
-	{"dimension twice", pipelineFile, `[month, product]`, `[month, product, month]`, 1},
+	{"dimension that is a token", pipelineFile, `[product]`, `[downloader]`, 1},
+	{"dimension that is free text", pipelineFile, `[product]`, `[comment]`, 1},
+	{"dimension that is a network", pipelineFile, `[product]`, `[client_net]`, 1},
+	{"dimension that is no column", pipelineFile, `[product]`, `[region]`, 1},
+	{"dimension twice", pipelineFile, `[product]`, `[product, product]`, 1},
 	{"condition on no column", pipelineFile, `{edition: [pro]}`, `{region: [pro]}`, 1},
 	{"condition on a token", pipelineFile, `{edition: [pro]}`, `{downloader: [x]}`, 1},
 	{"condition that never holds", pipelineFile, `{edition: [pro]}`, `{edition: [gold]}`, 1},
@@ -337,7 +337,7 @@ func TestATableThatKeepsDaysHasNoHours(t *testing.T) {
 	if _, err := compileWith(t, files); err != nil {
 		t.Fatal(err)
 	}
-	files[pipelineFile] = strings.Replace(text, "[month, product]", "[hour, product]", 1)
+	files[pipelineFile] = strings.Replace(text, "[product, edition, browser]", "[hour, product]", 1)
 	if _, err := compileWith(t, files); err == nil || !strings.Contains(err.Error(), "keeps only the day") {
 		t.Errorf("hours of a table that keeps days: %v", err)
 	}

@@ -76,7 +76,15 @@ type metricDoc struct {
 	public     bool
 	k          int
 	kAt        place
+	of         []string
+	ofAt       place
 	dimensions []string
+	buckets    []string
+	bucketsAt  place
+	zone       string
+	zoneAt     place
+	noise      string
+	noiseAt    place
 	where      []conditionDoc
 }
 
@@ -255,15 +263,30 @@ func (r *yamlReader) treatment(e entry) []treatmentDoc {
 }
 
 func (r *yamlReader) metric(e entry) metricDoc {
-	m := r.closed(e.val, e.at, "title", "description", "table", "value", "subject", "public", "k", "dimensions", "where")
+	m := r.closed(e.val, e.at, "title", "description", "table", "value", "of", "subject", "public", "k", "dimensions", "buckets", "zone", "noise", "where")
 	doc := metricDoc{
 		name: e.name, at: e.at,
-		title: r.need(m, "title", e.at), about: r.need(m, "description", e.at),
-		table: r.need(m, "table", e.at), value: r.need(m, "value", e.at),
+		title: r.need(m, "title", e.at), about: r.need(m, "description", e.at), value: r.need(m, "value", e.at),
 		subject: r.optional(m, "subject"), public: r.truth(m, "public"),
 		k: r.whole(m, "k", kDefault), kAt: m["k"].at,
-		dimensions: r.texts(m, "dimensions"),
+		ofAt: m["of"].at, dimensions: r.texts(m, "dimensions"),
+		buckets: r.texts(m, "buckets"), bucketsAt: m["buckets"].at,
+		zone: r.optional(m, "zone"), zoneAt: m["zone"].at, noise: r.optional(m, "noise"), noiseAt: m["noise"].at,
 	}
+	if of, ok := m["of"]; ok && of.val.Kind == yaml.SequenceNode {
+		doc.of = r.list(of)
+	} else if ok {
+		doc.of = []string{r.text(of)}
+	}
+	if doc.value == string(Ratio) {
+		for _, name := range []string{"table", "subject", "public", "k", "dimensions", "buckets", "zone", "noise", "where"} {
+			if other, ok := m[name]; ok {
+				r.problems.add(other.at, "is that of the metrics that a ratio is of")
+			}
+		}
+		return doc
+	}
+	doc.table = r.need(m, "table", e.at)
 	if w, ok := m["where"]; ok {
 		for _, c := range r.open(w.val, w.at, "columns") {
 			doc.where = append(doc.where, conditionDoc{column: c.name, at: c.at, in: r.list(c)})

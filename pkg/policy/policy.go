@@ -36,7 +36,7 @@ func (p *Policy) Pipelines() []*Pipeline { return slices.Clone(p.pipelines) }
 // Classes returns every deletion class by name.
 func (p *Policy) Classes() []*Class { return slices.Clone(p.classes) }
 
-// Tables returns every table by name.
+// Tables returns every table by name: those of events, and [CellTable].
 func (p *Policy) Tables() []*Table { return slices.Clone(p.tables) }
 
 // Metrics returns every metric by name.
@@ -162,8 +162,9 @@ type Class struct {
 	Promises []string // P4, …
 	// Lasting classes hold rows that say nothing about a person and stay.
 	Lasting bool
-	// Governs says what the class rules: "events" for tables, else "raw",
-	// "quarantine", "backups", "key_backups", "reports", "audit", "accounts".
+	// Governs says what the class rules: "events" for tables, "cells" for
+	// published numbers, else "raw", "quarantine", "backups", "key_backups",
+	// "reports", "audit", "accounts".
 	Governs string
 }
 
@@ -203,7 +204,9 @@ func (p Period) Longest() time.Duration {
 
 // Table is one table of rows that expire together by one rule.
 type Table struct {
-	Name     string
+	Name string
+	// Event and Pipeline are whose rows the table holds. [CellTable] has
+	// neither.
 	Event    string
 	Pipeline *Pipeline
 	Class    *Class
@@ -211,6 +214,14 @@ type Table struct {
 	// TimeTo is what occurred_at is coarsened to; zero keeps milliseconds.
 	TimeTo  time.Duration
 	Columns []Column // treated columns, in the order rows carry them
+}
+
+// Purpose is what the rows are for.
+func (t *Table) Purpose() string {
+	if t.Pipeline == nil {
+		return "Answer questions about groups"
+	}
+	return t.Pipeline.Purpose
 }
 
 // Column returns a column by name.
@@ -242,6 +253,8 @@ const (
 	Truncate Verb = "truncate"
 	Coarsen  Verb = "coarsen"
 	Redact   Verb = "redact"
+	// Publish makes the columns of [CellTable].
+	Publish Verb = "publish"
 )
 
 // Column is one treated column of a table: the outcome of one treatment.
@@ -278,28 +291,54 @@ type Column struct {
 type ValueOf string
 
 const (
-	Count    ValueOf = "count"    // rows
+	Count ValueOf = "count" // rows
+	// Sum adds up a whole-numbered column of the rows.
+	Sum      ValueOf = "sum"
 	Distinct ValueOf = "distinct" // subjects
-	// Current counts subjects whose latest row in the range meets the
-	// metric's condition.
+	// Current counts subjects whose latest row meets the metric's condition.
 	Current ValueOf = "current"
+	// Ratio is one metric divided by another.
+	Ratio ValueOf = "ratio"
 )
+
+// Additive says whether the cells of different days add up.
+func (v ValueOf) Additive() bool { return v == Count || v == Sum }
 
 // Metric is a number analysts may ask for.
 type Metric struct {
 	Name        string
 	Title       string
 	Description string
-	Table       *Table
 	Value       ValueOf
+	// Table holds the rows that are counted; nil for a Ratio.
+	Table *Table
+	// Of is the column that a Sum adds up.
+	Of string
+	// Parts are the numerator and the denominator of a Ratio.
+	Parts [2]*Metric
 	// Subject is the token column that counts people or their machines; at
-	// least K of them stand behind every shown number. Empty when Public.
-	Subject    string
-	Public     bool
-	K          int
-	Where      []Condition
+	// least K of them stand behind every cell. Empty when Public.
+	Subject string
+	Public  bool
+	K       int
+	Where   []Condition
+	// Dimensions are what cells are told by besides tenant, service and time,
+	// in the declared order: where a cell would hold fewer than K subjects,
+	// the last is folded first. Metrics that count or add up the rows of one
+	// table have the same.
 	Dimensions []Dimension
+	// Buckets are the stretches of time in which a Distinct counts; the other
+	// values have none, because they know of days alone.
+	Buckets []Bucket
+	// Zone is where days begin.
+	Zone *time.Location
+	// Noise is the ε of the two-sided geometric noise that every cell gets
+	// once, as a fraction; the zero value is none.
+	Noise Fraction
 }
+
+// Fraction is a non-negative rational number.
+type Fraction struct{ Num, Den int64 }
 
 // Dimension returns a dimension by name.
 func (m *Metric) Dimension(name string) (Dimension, bool) {
@@ -311,16 +350,46 @@ func (m *Metric) Dimension(name string) (Dimension, bool) {
 	return Dimension{}, false
 }
 
+// Cube names how the cells of an additive metric are cut: its dimensions in
+// their order. Cells carry it, so that those of an older policy are read as
+// they were cut.
+func (m *Metric) Cube() string {
+	names := make([]string, len(m.Dimensions))
+	for i, d := range m.Dimensions {
+		names[i] = d.Name
+	}
+	return strings.Join(names, ",")
+}
+
 // Condition keeps rows whose column holds one of the values.
 type Condition struct {
 	Column string
 	In     []string
 }
 
-// Dimension is what a metric may be split by: a time bucket (hour, day, week,
-// month) or a column.
+// Dimension is what the cells of a metric are told by: a column, or the hour
+// of the day.
 type Dimension struct {
 	Name   string
-	Bucket string // hour, day, week, month; empty for a column
-	Column string // "service" or a treated column that is no token
+	Hour   bool   // the dimension "hour"
+	Column string // a treated column that is no token; empty for the hour
+}
+
+// Bucket is a stretch of time in which subjects are counted once.
+type Bucket string
+
+const (
+	Day        Bucket = "day"
+	Week       Bucket = "week" // ISO 8601: from Monday
+	Month      Bucket = "month"
+	Trailing7  Bucket = "trailing_7"  // a day and the 6 before it
+	Trailing30 Bucket = "trailing_30" // a day and the 29 before it
+)
+
+// Buckets lists every bucket.
+func Buckets() []Bucket { return []Bucket{Day, Week, Month, Trailing7, Trailing30} }
+
+// Days is the most days that a bucket has.
+func (b Bucket) Days() int {
+	return map[Bucket]int{Day: 1, Week: 7, Month: 31, Trailing7: 7, Trailing30: 30}[b]
 }

@@ -327,8 +327,14 @@ func (d *changes) metrics(old, new *Policy) {
 		} else if b.K > a.K && !a.Public {
 			d.add(Note, where, "shows numbers about %d subjects, not %d", b.K, a.K)
 		}
-		if a.Table.Name != b.Table.Name || a.Value != b.Value || a.Subject != b.Subject || conditions(a) != conditions(b) {
+		if measures(a) != measures(b) {
 			d.add(Break, where, "measures something else")
+		}
+		if b.Noise != a.Noise {
+			d.add(Note, where, "has other noise in the cells to come")
+		}
+		if a.Value.Additive() && a.Cube() != b.Cube() {
+			d.add(Note, where, "is cut otherwise from here on: by %s, not %s", cutBy(b), cutBy(a))
 		}
 		for _, dim := range b.Dimensions {
 			if _, ok := a.Dimension(dim.Name); !ok {
@@ -341,6 +347,21 @@ func (d *changes) metrics(old, new *Policy) {
 			}
 		}
 	})
+}
+
+// measures writes what a metric measures, so that equal metrics are equal.
+func measures(m *Metric) string {
+	if m.Value == Ratio {
+		return m.Parts[0].Name + " / " + m.Parts[1].Name
+	}
+	return fmt.Sprintf("%s %s of %s by %s in %s where %s", m.Value, m.Of, m.Table.Name, m.Subject, m.Zone, conditions(m))
+}
+
+func cutBy(m *Metric) string {
+	if len(m.Dimensions) == 0 {
+		return "service and day alone"
+	}
+	return strings.ReplaceAll(m.Cube(), ",", ", ")
 }
 
 // conditions writes what a metric keeps, so that equal conditions are equal.

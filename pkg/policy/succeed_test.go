@@ -62,7 +62,7 @@ func TestChangesSayWhatPeopleMustBeTold(t *testing.T) {
 		{"metric that measures something else", pipelineFile, "{edition: [pro]}", "{edition: [free]}", []string{
 			"break metric pro_customers measures something else",
 		}},
-		{"dimension gone", pipelineFile, "[month, product]", "[month, edition]", []string{
+		{"dimension gone", pipelineFile, "[product]", "[edition]", []string{
 			"note metric pro_customers has the dimension edition",
 			"break metric pro_customers lacks the dimension product",
 		}},

@@ -100,6 +100,9 @@ func New(pol *policy.Policy) *Treatment {
 func forTables(tables []*policy.Table) *Treatment {
 	t := &Treatment{events: map[string]*plan{}, known: map[version]bool{}}
 	for _, table := range tables {
+		if table.Name == policy.CellTable {
+			continue // nothing that comes in goes there
+		}
 		p := t.events[table.Event]
 		if p == nil {
 			p = &plan{}
