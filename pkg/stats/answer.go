@@ -2,238 +2,272 @@ package stats
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
-	"github.com/lethe-pipeline/lethe/pkg/policy"
 )
 
 // An Answer is the numbers of one question, in the form that JSON, CSV and
-// tables are renderings of: what is hidden in one is hidden in all.
+// tables are renderings of: what one shows, all show.
 type Answer struct {
 	Metric string `json:"metric"`
 	// From and To are as they were asked; nil is open.
 	From *time.Time `json:"from"`
 	To   *time.Time `json:"to"`
 	By   []string   `json:"by"`
-	// Rows are the combinations of dimensions that have events, by time,
-	// then by column. Without dimensions there are none.
+	// Rows are sorted by time, then by what else the answer is split by.
 	Rows  []Row  `json:"rows"`
 	Total Number `json:"total"`
-	// K subjects at least stand behind every number shown; 0 when the metric
-	// is public.
-	K          int       `json:"k"`
-	HiddenRows int       `json:"hidden_rows"`
-	AsOf       time.Time `json:"as_of"`
-	Notes      []string  `json:"notes"`
+	// K subjects at least stand behind every cell; 0 when the metric is public.
+	K    int    `json:"k"`
+	Zone string `json:"zone"`
+	// Bucket is in which stretch of time subjects are counted once, and First
+	// and Last are its days, where the total is of one bucket.
+	Bucket string `json:"bucket,omitempty"`
+	First  string `json:"first_day,omitempty"`
+	Last   string `json:"last_day,omitempty"`
+	// Beside is what lies in cells that do not tell what the filters ask for.
+	Beside *json.Number `json:"beside,omitempty"`
+	// HiddenRows counts rows without a number.
+	HiddenRows int `json:"hidden_rows"`
+	// AsOf is when the newest cell of the metric was cut; nil when there is
+	// none.
+	AsOf  *time.Time `json:"as_of"`
+	Notes []string   `json:"notes"`
+	Cells []Cell     `json:"cells,omitempty"`
 }
 
-// A Row is one combination of dimensions.
+// A Row is one combination of what an answer is split by.
 type Row struct {
-	// By holds a string, an int64, a boolean, or nil for an absent value. In
-	// a hidden row, dimensions that might say something about one person are
-	// nil too, and rows that then look the same are one.
+	// By holds a string, an int64, a boolean, or nil for an absent value and
+	// for what the row does not tell.
 	By map[string]any `json:"by"`
+	// Other names what the row does not tell: its cells were too small to.
+	Other []string `json:"other,omitempty"`
 	Number
 }
 
 // A Number is shown or hidden. A hidden one has no value.
 type Number struct {
-	Value  *int64 `json:"value"`
-	Hidden bool   `json:"hidden"`
+	// Value is whole, but of a ratio it has four decimals.
+	Value  *json.Number `json:"value"`
+	Hidden bool         `json:"hidden"`
 }
 
-func shown(n int64) Number { return Number{Value: &n} }
+func shown(n int64) Number {
+	v := json.Number(strconv.FormatInt(n, 10))
+	return Number{Value: &v}
+}
 
 var hidden = Number{Hidden: true}
 
-// cell is one combination of dimensions before it is decided what to show of
-// it. Its numbers leave this package only through decide.
-type cell struct {
-	by     []any // in the order of the plan's dimensions
-	value  int64
-	hidden bool
+// entry is a row before it is written: what it is split by as cells hold it.
+type entry struct {
+	by []place
+	n  int64
 }
 
-// union is what stands behind several cells together, as distinct subjects.
-type union struct {
-	rows        int64
-	people      int64 // summed over services
-	most        int64 // the largest count in any one service
-	counted     int64 // that the metric counts, summed over services
-	mostCounted int64
+// place is where an entry lies in one coordinate.
+type place struct {
+	told bool
+	held string
 }
 
-// tally is everything the statement returned.
-type tally struct {
-	cells    []cell
-	all      union
-	hidden   union
-	shown    union
-	services map[string]bool // that have subjects
-}
+var errShape = fault.Corrupt.Errorf("the warehouse answered in another shape than was asked")
 
-// decide makes an answer of a tally: it merges hidden rows that must not be
-// told apart, sorts, and hides the total where it would give a hidden row
-// away. P19.
-func decide(p *plan, t tally) (rows []Row, total Number) {
-	rows, sum, hiddenRows := p.show(t.cells)
-	k, value := int64(p.metric.K), t.all.value(p.metric)
-	total = shown(value)
-	switch {
-	case p.metric.Public, t.all.rows == 0:
-	case !enough(t.all, p.metric):
-		total = hidden
-	case hiddenRows == 0:
-	case hiddenRows == 1:
-		// Total minus shown is the hidden row.
-		total = hidden
-	case !enough(t.hidden, p.metric):
-		// Total minus shown is a number about too few.
-		total = hidden
-	case p.metric.Value != policy.Count && (few(value-t.shown.value(p.metric), k) || few(value-sum, k)):
-		// The hidden rows hold enough subjects, but most of them are in
-		// shown rows too: those who are not are too few.
-		total = hidden
+// entries reads what [query.numbers] returned.
+func entries(by []coordinate, rows [][]any) ([]entry, error) {
+	if len(rows) > MaxRows {
+		return nil, fault.Exhausted.Errorf("the answer has more than %d rows: ask for fewer dimensions or days", MaxRows)
 	}
-	return rows, total
-}
-
-// value is the metric's number over a union.
-func (u union) value(m *policy.Metric) int64 {
-	switch m.Value {
-	case policy.Count:
-		return u.rows
-	case policy.Current:
-		return u.counted
-	}
-	return u.people
-}
-
-// enough says whether a number about a union is a number about at least k
-// subjects of one service. Rows without any subject are of nobody knows how
-// few, and so not enough.
-func enough(u union, m *policy.Metric) bool {
-	k := int64(m.K)
-	if m.Value == policy.Current && u.counted > 0 && u.mostCounted < k {
-		return false
-	}
-	return u.most >= k
-}
-
-func few(n, k int64) bool { return 0 < n && n < k }
-
-// show turns cells into sorted rows.
-func (p *plan) show(cells []cell) (rows []Row, sum int64, hiddenRows int) {
-	rows = []Row{}
-	if len(p.by) == 0 {
-		return rows, 0, 0
-	}
-	cells = slices.Clone(cells)
-	for i, c := range cells {
-		if c.hidden {
-			cells[i].by = p.mask(c.by)
+	out := make([]entry, 0, len(rows))
+	for _, row := range rows {
+		if len(row) != 2*len(by)+2 {
+			return nil, errShape
 		}
+		e := entry{by: make([]place, len(by))}
+		for i := range by {
+			is, ok := row[2*i].(uint8)
+			held, ok2 := row[2*i+1].(string)
+			if !ok || !ok2 {
+				return nil, errShape
+			}
+			e.by[i] = place{is == 1, held}
+		}
+		n, ok := row[2*len(by)].(int64)
+		if !ok {
+			return nil, errShape
+		}
+		e.n = n
+		out = append(out, e)
 	}
+	return out, nil
+}
+
+// rows writes entries, sorted.
+func (p *plan) rows(all []entry) ([]Row, error) {
 	order := p.order()
-	slices.SortFunc(cells, func(a, b cell) int {
+	slices.SortFunc(all, func(a, b entry) int {
 		for _, i := range order {
-			if c := compare(a.by[i], b.by[i]); c != 0 {
+			if c := p.by[i].compare(a.by[i], b.by[i]); c != 0 {
 				return c
 			}
 		}
-		return cmp.Compare(truth(a.hidden), truth(b.hidden))
+		return 0
 	})
-	for i, c := range cells {
-		if c.hidden && i > 0 && cells[i-1].hidden && slices.Equal(cells[i-1].by, c.by) {
-			continue // told apart by a masked dimension alone
+	out := make([]Row, 0, len(all))
+	for _, e := range all {
+		r := Row{By: map[string]any{}, Number: shown(e.n)}
+		for i, c := range p.by {
+			v, err := c.show(e.by[i])
+			if err != nil {
+				return nil, err
+			}
+			r.By[c.name] = v
+			if !e.by[i].told {
+				r.Other = append(r.Other, c.name)
+			}
 		}
-		row := Row{By: map[string]any{}, Number: hidden}
-		for j, d := range p.by {
-			row.By[d.Name] = c.by[j]
-		}
-		if c.hidden {
-			hiddenRows++
-		} else {
-			row.Number = shown(c.value)
-			sum += c.value
-		}
-		rows = append(rows, row)
+		out = append(out, r)
 	}
-	return rows, sum, hiddenRows
+	return out, nil
 }
 
-// mask takes away the values that might say something about one person.
-func (p *plan) mask(by []any) []any {
-	out := slices.Clone(by)
-	for i, d := range p.by {
-		if d.telling {
-			out[i] = nil
-		}
-	}
-	return out
-}
-
-// order is which dimensions rows are sorted by: time first.
+// order is which coordinates rows are sorted by: time first.
 func (p *plan) order() []int {
-	var time, columns []int
-	for i, d := range p.by {
-		if d.Bucket != "" {
+	var time, rest []int
+	for i, c := range p.by {
+		if c.isTime() || c.dim.Hour {
 			time = append(time, i)
 		} else {
-			columns = append(columns, i)
+			rest = append(rest, i)
 		}
 	}
-	return append(time, columns...)
+	return append(time, rest...)
 }
 
-// compare sorts values of one dimension; absent comes first.
-func compare(a, b any) int {
-	if a == nil || b == nil {
-		return cmp.Compare(truth(a != nil), truth(b != nil))
-	}
-	switch a := a.(type) {
-	case int64:
-		return cmp.Compare(a, b.(int64))
-	case bool:
-		return cmp.Compare(truth(a), truth(b.(bool)))
-	}
-	return cmp.Compare(a.(string), b.(string))
-}
-
-func truth(b bool) int {
-	if b {
+// compare sorts places of one coordinate: what is not told comes last.
+func (c coordinate) compare(a, b place) int {
+	if a.told != b.told {
+		if a.told {
+			return -1
+		}
 		return 1
 	}
-	return 0
+	if c.column.Kind == event.Int {
+		x, errX := strconv.ParseInt(a.held, 10, 64)
+		y, errY := strconv.ParseInt(b.held, 10, 64)
+		if errX == nil && errY == nil {
+			return cmp.Compare(x, y)
+		}
+	}
+	return cmp.Compare(a.held, b.held)
 }
 
-// value reads a dimension's value as the statement writes it.
-func (d dimension) value(cell any) (any, error) {
-	if cell == nil {
-		return nil, nil
-	}
-	text, ok := cell.(string)
-	if !ok {
-		return nil, errShape
-	}
-	var v any = text
+// maskedValue stands for every value of a dimension that a credential may not
+// see.
+const maskedValue = "masked"
+
+// show writes a place as answers do.
+func (c coordinate) show(at place) (any, error) {
+	var v any = at.held
 	var err error
 	switch {
-	case d.Bucket != "":
-		var sec int64
-		sec, err = strconv.ParseInt(text, 10, 64)
-		v = showBucket(d.Bucket, time.Unix(sec, 0).UTC())
-	case d.column.Kind == event.Int:
-		v, err = strconv.ParseInt(text, 10, 64)
-	case d.column.Kind == event.Bool:
-		v, err = strconv.ParseBool(text)
+	case !at.told:
+		return nil, nil
+	case c.masked:
+		return maskedValue, nil
+	case c.isTime():
+		return showBucket(c.bucket, at.held), nil
+	case !c.isDimension() || c.dim.Hour || c.column.Kind == event.String:
+	case at.held == "":
+		return nil, nil
+	case c.column.Kind == event.Int:
+		v, err = strconv.ParseInt(at.held, 10, 64)
+	case c.column.Kind == event.Bool:
+		v, err = strconv.ParseBool(at.held)
 	}
 	if err != nil {
-		return nil, fault.Corrupt.Errorf("the dimension %s holds what is not a value of it", d.Name)
+		return nil, fault.Corrupt.Errorf("the dimension %s holds what is not a value of it", c.name)
 	}
 	return v, nil
+}
+
+// keepTop keeps the p.top largest values of one coordinate, over all rows, and
+// adds up the rest of each row's kind where numbers add up.
+func (p *plan) keepTop(all []entry) []entry {
+	at := p.topAt()
+	sums := map[string]int64{}
+	for _, e := range all {
+		if e.by[at].told {
+			sums[e.by[at].held] += e.n
+		}
+	}
+	names := sortedNames(sums)
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(sums[b], sums[a]) })
+	if len(names) > p.top {
+		names = names[:p.top]
+	}
+	keep := map[string]bool{}
+	for _, n := range names {
+		keep[n] = true
+	}
+	merged := map[string]*entry{}
+	var out []*entry
+	for _, e := range all {
+		if !e.by[at].told || !keep[e.by[at].held] {
+			if !p.metric.Value.Additive() {
+				continue
+			}
+			e.by = slices.Clone(e.by)
+			e.by[at] = place{}
+		}
+		id := id(e.by)
+		if same := merged[id]; same != nil {
+			same.n += e.n
+			continue
+		}
+		merged[id] = &e
+		out = append(out, &e)
+	}
+	all = all[:0]
+	for _, e := range out {
+		all = append(all, *e)
+	}
+	return all
+}
+
+// id tells places apart.
+func id(by []place) string {
+	var b []byte
+	for _, at := range by {
+		b = strconv.AppendBool(b, at.told)
+		b = strconv.AppendQuote(b, at.held)
+	}
+	return string(b)
+}
+
+// begin is an answer without numbers.
+func (p *plan) begin() Answer {
+	a := Answer{Metric: p.metric.Name, By: []string{}, Rows: []Row{}, Total: hidden, Zone: p.metric.Zone.String(), Notes: []string{}}
+	if !p.metric.Public {
+		a.K = p.metric.K
+	}
+	for _, c := range p.by {
+		a.By = append(a.By, c.name)
+	}
+	a.From, a.To = instant(p.fromAt), instant(p.toAt)
+	return a
+}
+
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
 }

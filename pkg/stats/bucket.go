@@ -6,73 +6,90 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/lethe-pipeline/lethe/pkg/policy"
 )
 
-// Time buckets are in UTC: the hour, the day, the ISO 8601 week, the month.
-const (
-	hour  = "hour"
-	day   = "day"
-	week  = "week"
-	month = "month"
-)
-
-var bucketExample = map[string]string{
-	hour: "2006-01-02T15:00:00Z", day: "2006-01-02", week: "2006-W01", month: "2006-01",
+var bucketExample = map[policy.Bucket]string{
+	policy.Day: "2006-01-02", policy.Week: "2006-W01", policy.Month: "2006-01",
+	policy.Trailing7: "2006-01-02", policy.Trailing30: "2006-01-02",
 }
 
-// bucketSQL is the start of the bucket an event falls in, as a Unix time.
-func bucketSQL(bucket string) string {
-	switch bucket {
-	case hour:
-		return "toUnixTimestamp(toStartOfHour(occurred_at, 'UTC'))"
-	case day:
-		return "toUnixTimestamp(toStartOfDay(occurred_at, 'UTC'))"
-	case week:
-		return "toUnixTimestamp(toDateTime(toMonday(occurred_at, 'UTC'), 'UTC'))"
-	case month:
-		return "toUnixTimestamp(toDateTime(toStartOfMonth(occurred_at, 'UTC'), 'UTC'))"
-	}
-	panic("stats: unknown time bucket " + bucket) // New checks them
+var bucketAbout = map[policy.Bucket]string{
+	policy.Day: "The day.", policy.Week: "The week from Monday, ISO 8601.", policy.Month: "The month.",
+	policy.Trailing7: "A day and the 6 before it, by its last.", policy.Trailing30: "A day and the 29 before it, by its last.",
 }
 
-// showBucket writes a bucket, given its start.
-func showBucket(bucket string, start time.Time) string {
-	switch bucket {
-	case hour:
-		return start.Format("2006-01-02T15:00:00Z")
-	case week:
-		year, week := start.ISOWeek()
-		return fmt.Sprintf("%04d-W%02d", year, week)
-	case month:
-		return start.Format("2006-01")
+// Inside the engine a bucket is a text: of a week its Monday, of a month
+// YYYY-MM, of the others a day; trailing buckets go by their last.
+
+// showBucket writes a bucket for people: a week as ISO 8601 has it.
+func showBucket(b policy.Bucket, held string) string {
+	if b != policy.Week {
+		return held
 	}
-	return start.Format(time.DateOnly)
+	t, err := time.Parse(time.DateOnly, held)
+	if err != nil {
+		return held
+	}
+	year, week := t.ISOWeek()
+	return fmt.Sprintf("%04d-W%02d", year, week)
 }
 
 // parseBucket reads what showBucket wrote, and nothing else.
-func parseBucket(bucket, s string) (start time.Time, ok bool) {
-	var err error
-	switch bucket {
-	case hour:
-		start, err = time.Parse(time.RFC3339, s)
-	case month:
-		start, err = time.Parse("2006-01", s)
-	case week:
+func parseBucket(b policy.Bucket, s string) (held string, ok bool) {
+	switch b {
+	case policy.Month:
+		t, err := time.Parse("2006-01", s)
+		return s, err == nil && within(t) && t.Format("2006-01") == s
+	case policy.Week:
 		if len(s) != len("2006-W01") || s[4:6] != "-W" {
-			return start, false
+			return "", false
 		}
-		var y, w int
-		if y, err = strconv.Atoi(s[:4]); err == nil {
-			w, err = strconv.Atoi(s[6:])
+		y, err := strconv.Atoi(s[:4])
+		w, err2 := strconv.Atoi(s[6:])
+		if err != nil || err2 != nil {
+			return "", false
 		}
 		// ISO 8601: the week of 4 January is the first.
-		start = time.Date(y, 1, 4, 0, 0, 0, 0, time.UTC)
-		start = start.AddDate(0, 0, (w-1)*7-(int(start.Weekday())+6)%7)
-	default:
-		start, err = time.Parse(time.DateOnly, s)
+		t := time.Date(y, 1, 4, 0, 0, 0, 0, time.UTC)
+		held = t.AddDate(0, 0, (w-1)*7-(int(t.Weekday())+6)%7).Format(time.DateOnly)
+		return held, within(t) && showBucket(b, held) == s
 	}
-	ok = err == nil && !start.Before(earliest) && start.Before(latest) && showBucket(bucket, start.UTC()) == s
-	return start.UTC(), ok
+	t, err := time.Parse(time.DateOnly, s)
+	return s, err == nil && within(t) && t.Format(time.DateOnly) == s
+}
+
+func within(t time.Time) bool { return !t.Before(earliest) && t.Before(latest) }
+
+// window is one bucket: its days, both included.
+type window struct {
+	bucket      policy.Bucket
+	first, last string
+}
+
+// windowsOf are the buckets of a metric that a range of days is.
+func windowsOf(m *policy.Metric, from, to string) []window {
+	first, err := time.Parse(time.DateOnly, from)
+	end, err2 := time.Parse(time.DateOnly, to)
+	if err != nil || err2 != nil {
+		return nil
+	}
+	days := int(end.Sub(first) / (24 * time.Hour))
+	is := map[policy.Bucket]bool{
+		policy.Day:        days == 1,
+		policy.Week:       days == 7 && first.Weekday() == time.Monday,
+		policy.Month:      first.Day() == 1 && end.Equal(first.AddDate(0, 1, 0)),
+		policy.Trailing7:  days == 7,
+		policy.Trailing30: days == 30,
+	}
+	var out []window
+	for _, b := range m.Buckets {
+		if is[b] {
+			out = append(out, window{b, from, end.AddDate(0, 0, -1).Format(time.DateOnly)})
+		}
+	}
+	return out
 }
 
 func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -7,11 +7,11 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/access"
-	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 )
 
@@ -21,15 +21,15 @@ var askers = []access.Role{access.Analyst, access.Officer, access.Operator}
 // Routes puts the statistics on a mux, behind the gate:
 //
 //	GET /v1/stats            the metrics there are
-//	GET /v1/stats/{metric}   ?by=day,status&from=…&to=…&filter.status=200&format=json|csv|table
+//	GET /v1/stats/{metric}   ?by=day,status&from=…&to=…&filter.status=200&top=10&explain=1&format=json|csv|table
 //
-// from and to are RFC 3339 or YYYY-MM-DD (the start of that day in UTC), from
-// ≤ t < to. by and filters may be repeated; a filter's values are alternatives.
-// Without format, Accept chooses between application/json, text/csv and
-// text/plain.
+// from and to are YYYY-MM-DD, a day in the metric's zone, or RFC 3339, where
+// such a day begins; from ≤ day < to. by and filters may be repeated; a
+// filter's values are alternatives. Without format, Accept chooses between
+// application/json, text/csv and text/plain.
 func (s *Stats) Routes(mux *http.ServeMux) {
-	s.cfg.Gate.Handle(mux, "GET /v1/stats", askers, s.serveList)
-	s.cfg.Gate.Handle(mux, "GET /v1/stats/{metric}", askers, s.serveAnswer)
+	s.cfg.Gate.Handle(mux, "GET /v1/stats", askers, s.serveList, access.Honors(access.LimitServices, access.LimitProducts, access.LimitMasked))
+	s.cfg.Gate.Handle(mux, "GET /v1/stats/{metric}", askers, s.serveAnswer, access.Honors(access.LimitServices, access.LimitProducts, access.LimitMasked))
 }
 
 // Listed describes a metric to those who may ask for it.
@@ -37,16 +37,17 @@ type Listed struct {
 	Name        string            `json:"name"`
 	Title       string            `json:"title"`
 	Description string            `json:"description"`
-	Value       string            `json:"value"` // count, distinct or current
+	Value       string            `json:"value"` // count, sum, distinct, current or ratio
 	K           int               `json:"k"`     // 0 when public
 	Public      bool              `json:"public"`
+	Zone        string            `json:"zone"` // where days begin
 	Dimensions  []ListedDimension `json:"dimensions"`
 }
 
 // ListedDimension describes a dimension.
 type ListedDimension struct {
 	Name        string `json:"name"`
-	Type        string `json:"type"` // hour, day, week, month, or the type of a column
+	Type        string `json:"type"` // service, a bucket of time, hour, or the type of a column
 	Description string `json:"description,omitempty"`
 }
 
@@ -56,18 +57,18 @@ func (s *Stats) List() []Listed {
 	for _, m := range s.metrics {
 		l := Listed{
 			Name: m.Name, Title: m.Title, Description: m.Description, Value: string(m.Value),
-			Public: m.Public, Dimensions: []ListedDimension{},
+			Public: m.Public, Zone: m.Zone.String(), Dimensions: []ListedDimension{},
 		}
 		if !m.Public {
 			l.K = m.K
 		}
+		l.Dimensions = append(l.Dimensions, ListedDimension{Name: serviceName, Type: serviceName, Description: "The service that sent the events."})
+		for _, b := range bucketsOf(m) {
+			l.Dimensions = append(l.Dimensions, ListedDimension{Name: string(b), Type: "bucket", Description: bucketAbout[b]})
+		}
 		for _, d := range m.Dimensions {
-			ld := ListedDimension{Name: d.Name, Type: d.Bucket}
-			if c, ok := m.Table.Column(d.Column); ok {
-				ld.Type, ld.Description = c.Kind.String(), c.Description
-			} else if d.Bucket == "" {
-				ld.Type, ld.Description = event.String.String(), "The service that sent the events."
-			}
+			ld := ListedDimension{Name: d.Name}
+			ld.Type, ld.Description = kindOf(m, d)
 			l.Dimensions = append(l.Dimensions, ld)
 		}
 		out = append(out, l)
@@ -85,7 +86,7 @@ func (s *Stats) serveList(w http.ResponseWriter, r *http.Request, _ access.Princ
 
 func (s *Stats) serveAnswer(w http.ResponseWriter, r *http.Request, who access.Principal) {
 	start := s.cfg.Now()
-	q, format, err := parseQuestion(r)
+	q, format, err := s.parseQuestion(r)
 	if err == nil {
 		var a Answer
 		if a, err = s.Ask(r.Context(), who, q); err == nil {
@@ -137,8 +138,12 @@ const (
 // parseQuestion reads a question out of a URL. Parameters that mean nothing
 // are refused: a filter that was misspelled and dropped would answer another
 // question than was asked.
-func parseQuestion(r *http.Request) (q Question, format string, err error) {
+func (s *Stats) parseQuestion(r *http.Request) (q Question, format string, err error) {
 	q = Question{Metric: r.PathValue("metric"), Filters: map[string][]string{}}
+	zone := time.UTC
+	if m, err := s.metric(q.Metric); err == nil {
+		zone = m.Zone
+	}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return q, "", fault.Invalid.Errorf("the query of the address is not readable")
@@ -158,15 +163,23 @@ func parseQuestion(r *http.Request) (q Question, format string, err error) {
 		case len(v) > 1:
 			err = fault.Invalid.Errorf("a parameter other than by and filter is given twice")
 		case name == "from":
-			q.From, err = parseTime(name, v[0])
+			q.From, err = parseTime(name, v[0], zone)
 		case name == "to":
-			q.To, err = parseTime(name, v[0])
+			q.To, err = parseTime(name, v[0], zone)
+		case name == "top":
+			if q.Top, err = strconv.Atoi(v[0]); err != nil || q.Top < 1 {
+				err = fault.Invalid.Errorf("top must be a whole number above 0")
+			}
+		case name == "explain":
+			if q.Explain = v[0] == "1"; !q.Explain && v[0] != "0" {
+				err = fault.Invalid.Errorf("explain must be 1 or 0")
+			}
 		case name == "format":
 			if format = v[0]; format != formatJSON && format != formatCSV && format != formatTable {
 				err = fault.Invalid.Errorf("format must be json, csv or table")
 			}
 		default:
-			err = fault.Invalid.Errorf("there is no such parameter; use by, from, to, format and filter.<dimension>")
+			err = fault.Invalid.Errorf("there is no such parameter; use by, from, to, top, explain, format and filter.<dimension>")
 		}
 		if err != nil {
 			return q, "", err
@@ -178,16 +191,17 @@ func parseQuestion(r *http.Request) (q Question, format string, err error) {
 	return q, format, nil
 }
 
-func parseTime(name, s string) (time.Time, error) {
+func parseTime(name, s string, zone *time.Location) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), nil
-		}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
 	}
-	return time.Time{}, fault.Invalid.Errorf("%s must be a time as RFC 3339 writes it, or a day as YYYY-MM-DD", name)
+	if t, err := time.ParseInLocation(time.DateOnly, s, zone); err == nil {
+		return t, nil
+	}
+	return time.Time{}, fault.Invalid.Errorf("%s must be a day as YYYY-MM-DD, or when one begins as RFC 3339 writes it", name)
 }
 
 // accepted is the first form that Accept names; JSON when it names none.

@@ -4,13 +4,18 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // totalCell stands in every dimension of the line that holds the total.
 const totalCell = "(total)"
+
+// otherCell stands where a row does not tell a dimension.
+const otherCell = "(other)"
 
 // CSV writes the answer as RFC 4180: the dimensions, value, hidden; the last
 // line is the total. A hidden number is empty. Text that a spreadsheet would
@@ -32,7 +37,7 @@ func (a Answer) CSV(w io.Writer) error {
 		}
 		line[len(a.By)], line[len(a.By)+1] = "", strconv.FormatBool(l.Hidden)
 		if l.Value != nil {
-			line[len(a.By)] = strconv.FormatInt(*l.Value, 10)
+			line[len(a.By)] = string(*l.Value)
 		}
 		_ = out.Write(line)
 	}
@@ -58,11 +63,17 @@ func (a Answer) Table(w io.Writer) error {
 		if l.Value == nil {
 			fmt.Fprintln(out, "hidden")
 		} else {
-			fmt.Fprintln(out, *l.Value)
+			fmt.Fprintln(out, string(*l.Value))
 		}
 	}
 	if err := out.Flush(); err != nil {
 		return err
+	}
+	if len(a.Cells) > 0 {
+		fmt.Fprintln(w)
+		if err := a.cellTable(w); err != nil {
+			return err
+		}
 	}
 	for _, n := range a.Notes {
 		if _, err := fmt.Fprintf(w, "# %s\n", n); err != nil {
@@ -70,6 +81,27 @@ func (a Answer) Table(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// cellTable writes the cells behind an answer.
+func (a Answer) cellTable(w io.Writer) error {
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(out, "METRIC\tSERVICE\tBUCKET\tDAYS\tTELLS\tVALUE\tSUBJECTS\tCUT AT")
+	for _, c := range a.Cells {
+		days := c.First
+		if c.Last != c.First {
+			days += " to " + c.Last
+		}
+		var told []string
+		for _, name := range sortedNames(c.Told) {
+			told = append(told, name+"="+printable(c.Told[name]))
+		}
+		if len(told) == 0 {
+			told = []string{"-"}
+		}
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", c.Metric, c.Service, c.Bucket, days, strings.Join(told, " "), c.Value, c.Subjects, c.Cut.Format(time.RFC3339))
+	}
+	return out.Flush()
 }
 
 // line is a row with its dimensions in order, or the total.
@@ -83,7 +115,11 @@ func (a Answer) lines() []line {
 	for _, r := range a.Rows {
 		l := line{Number: r.Number}
 		for _, name := range a.By {
-			l.by = append(l.by, r.By[name])
+			if slices.Contains(r.Other, name) {
+				l.by = append(l.by, otherCell)
+			} else {
+				l.by = append(l.by, r.By[name])
+			}
 		}
 		out = append(out, l)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,19 +16,23 @@ func askCommand(g *globals) *cobra.Command {
 	var by []string
 	var from, to string
 	var where []string
+	var top int
+	var explain bool
 	cmd := &cobra.Command{
 		Use:   "ask [METRIC]",
 		Short: "Ask for a number about a group; without a metric, list what can be asked",
 		Long: `Ask for a number about a group.
 
-An answer never describes fewer people than the metric's k: such rows are
-hidden and marked, and so is a total from which they could be worked out.`,
+Every number is a sum of published cells, each about at least the metric's k
+people. What was too rare to be told apart stands in rows marked (other).`,
 		Example: "  lethe ask requests --by day\n  lethe ask visitors --by day --from 2026-11-01 --where status=200 -o csv\n  lethe ask",
 		Args:    cobra.MaximumNArgs(1),
 	}
 	cmd.Flags().StringSliceVar(&by, "by", nil, "dimensions to split by, in order")
-	cmd.Flags().StringVar(&from, "from", "", "first instant, RFC 3339 or YYYY-MM-DD")
-	cmd.Flags().StringVar(&to, "to", "", "first instant not included")
+	cmd.Flags().StringVar(&from, "from", "", "first day, YYYY-MM-DD")
+	cmd.Flags().StringVar(&to, "to", "", "first day not included")
+	cmd.Flags().IntVar(&top, "top", 0, "only so many of the largest values of the last dimension")
+	cmd.Flags().BoolVar(&explain, "explain", false, "show the cells behind the answer")
 	cmd.Flags().StringArrayVar(&where, "where", nil, "DIMENSION=VALUE, repeatable")
 	out := outputFlag(cmd, "table", "json", "csv")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -47,6 +52,12 @@ hidden and marked, and so is a total from which they could be worked out.`,
 		}
 		if to != "" {
 			q.Set("to", to)
+		}
+		if cmd.Flags().Changed("top") {
+			q.Set("top", strconv.Itoa(top))
+		}
+		if explain {
+			q.Set("explain", "1")
 		}
 		for _, w := range where {
 			name, value, ok := strings.Cut(w, "=")
