@@ -47,7 +47,7 @@ type given struct {
 var givens = map[string]given{
 	"apply":         {"operator", nil, []string{"log", "warehouse"}, []string{"nats", "clickhouse"}, ""},
 	"pseudonymizer": {"pseudonymizer", []string{"keys", "secrets/keyring"}, []string{"keyring", "log"}, []string{"nats", "keyring"}, ""},
-	"loader":        {"loader", []string{"secrets/loader"}, []string{"keyring", "log", "warehouse"}, []string{"nats", "clickhouse", "keyring"}, ""},
+	"loader":        {"loader", []string{"secrets/cells", "secrets/loader"}, []string{"keyring", "log", "warehouse"}, []string{"nats", "clickhouse", "keyring"}, ""},
 	"retention":     {"retention", []string{"files", "secrets/retention"}, []string{"keyring", "log", "warehouse"}, []string{"nats", "clickhouse", "keyring"}, ""},
 	"analyst":       {"analyst", []string{"secrets/access"}, []string{"door", "log", "warehouse"}, []string{"nats", "clickhouse"}, ""},
 	"compliance":    {"compliance", []string{"audit", "files:ro", "secrets/access", "secrets/compliance"}, []string{"door", "keyring", "log", "warehouse"}, []string{"nats", "clickhouse", "keyring"}, "secrets/access"},

@@ -96,6 +96,14 @@ func TestTakenOverServiceHasNoVerbBeyondItsOwn(t *testing.T) {
 			_, err := r.Hold().SealClean(ctx, "default", keyring.HoldPrefix+"tried", string(clean.Day), nil, []byte("x"))
 			return err
 		}},
+		{"seal published numbers", "cells", func(r *keyring.Remote) error {
+			_, err := r.Cells().SealClean(ctx, "default", keyring.CellClass, keyring.CellDay, nil, []byte("x"))
+			return err
+		}},
+		{"seal clean as one who publishes", "", func(r *keyring.Remote) error {
+			_, err := r.Cells().SealClean(ctx, "default", "access", string(clean.Day), nil, []byte("x"))
+			return err
+		}},
 		{"open clean", "loader compliance", func(r *keyring.Remote) error {
 			plain, err := r.Loader().OpenClean(ctx, clean.Tenant, clean.Class, string(clean.Day), cleanHead, cleanSealed)
 			if err == nil && len(plain) == 0 {
@@ -120,7 +128,7 @@ func TestTakenOverServiceHasNoVerbBeyondItsOwn(t *testing.T) {
 		}},
 		{"destroy an epoch", "retention", func(r *keyring.Remote) error { return r.Retention().DestroyEpoch(ctx, "web", -1) }},
 	}
-	for _, caller := range []string{"gateway", "loader", "retention", "compliance"} {
+	for _, caller := range []string{"gateway", "loader", "cells", "retention", "compliance"} {
 		r, err := s.remote(filepath.Join(s.dir, "secrets", caller))
 		if err != nil {
 			t.Fatal(err)

@@ -39,17 +39,28 @@ func (s *site) takeOver() {
 
 // inCompose is the name in the compose file of whoever works as a user.
 func inCompose(user string) string {
-	if user == "operator" {
+	switch user {
+	case "operator":
 		return "apply"
+	case "cells":
+		return "loader"
 	}
 	return user
+}
+
+// natsPassword is the setting that holds a user's password.
+func natsPassword(user string) string {
+	if user == "cells" { // in the loader's process, which has its own
+		return "LETHE_NATS_CELLS_PASSWORD"
+	}
+	return "LETHE_NATS_PASSWORD"
 }
 
 // connect connects to the log with what a service was given.
 func (s *site) connect(user string) *nats.Conn {
 	s.t.Helper()
 	nc, err := nats.Connect("nats://"+s.addresses["nats:4222"],
-		append(eventlog.ConnectOptions(user), nats.UserInfo(user, s.setting(inCompose(user), "LETHE_NATS_PASSWORD")),
+		append(eventlog.ConnectOptions(user), nats.UserInfo(user, s.setting(inCompose(user), natsPassword(user))),
 			nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))...)
 	if err != nil {
 		s.t.Fatalf("connecting to the log as %s: %v", user, err)
@@ -72,6 +83,8 @@ func deeds() []deed {
 	all := []deed{
 		{what: "append to the raw log", topic: "lethe.raw.default.shop.http_access.0", may: []string{"gateway"}},
 		{what: "append to the clean log", topic: "lethe.clean.default.shop.http_access.2026-01-01.0", may: []string{"pseudonymizer"}},
+		{what: "append cells", topic: "lethe.clean.default.shop.cell.2149-06-06.0", may: []string{"pseudonymizer", "cells"}},
+		{what: "write down a publisher's lease", topic: "$KV.lethe_cells.tried", may: []string{"cells"}},
 		{what: "append to quarantine", topic: "lethe.quarantine.default.shop.http_access", may: []string{"pseudonymizer"}},
 		{what: "write a manifest", topic: "$KV.lethe_loader.tried", may: []string{"loader"}},
 		{what: "put a key's use on record", topic: "lethe.audit.key", may: []string{"pseudonymizer", "retention", "compliance"}},
@@ -103,7 +116,7 @@ func deeds() []deed {
 		{what: "confirm for the pseudonymizer", topic: "$JS.ACK.LETHE_RAW.pseudonymizer.1.1.1.1.0", may: []string{"pseudonymizer"}},
 		{what: "confirm for the loader", topic: "$JS.ACK.LETHE_CLEAN.loader.1.1.1.1.0", may: []string{"loader"}},
 		{what: "look up in the raw log", topic: at("STREAM.MSG.GET", "LETHE_RAW"), body: `{"seq":1}`, may: []string{"retention"}}, // and opens nothing
-		{what: "look up in the clean log", topic: at("STREAM.MSG.GET", "LETHE_CLEAN"), body: `{"seq":1}`, may: []string{"pseudonymizer", "loader", "retention", "compliance"}},
+		{what: "look up in the clean log", topic: at("STREAM.MSG.GET", "LETHE_CLEAN"), body: `{"seq":1}`, may: []string{"pseudonymizer", "loader", "retention", "compliance", "cells"}},
 		{what: "look up in the record", topic: at("STREAM.MSG.GET", "LETHE_AUDIT"), body: `{"seq":1}`, may: []string{"retention", "compliance"}},
 		{what: "look up in holds", topic: at("STREAM.MSG.GET", "LETHE_HOLD"), body: `{"seq":1}`, may: []string{"compliance"}},
 		{what: "look up in quarantine", topic: at("STREAM.MSG.GET", "LETHE_QUARANTINE"), body: `{"seq":1}`, may: []string{"pseudonymizer"}},
@@ -118,7 +131,7 @@ func deeds() []deed {
 		{what: "make a stream that copies", topic: at("STREAM.CREATE", "COPY"), body: `{}`},
 		{what: "list streams", topic: "$JS.API.STREAM.NAMES", may: []string{"compliance"}},
 	}
-	for _, stream := range []string{"LETHE_RAW", "LETHE_CLEAN", "LETHE_QUARANTINE", "LETHE_AUDIT", "LETHE_HOLD", "KV_lethe_loader", "KV_lethe_retention", "KV_lethe_hold", "KV_lethe_policy"} {
+	for _, stream := range []string{"LETHE_RAW", "LETHE_CLEAN", "LETHE_QUARANTINE", "LETHE_AUDIT", "LETHE_HOLD", "KV_lethe_loader", "KV_lethe_retention", "KV_lethe_hold", "KV_lethe_policy", "KV_lethe_cells"} {
 		all = append(all,
 			deed{what: "look directly into " + stream, topic: "$JS.API.DIRECT.GET." + stream, body: `{"seq":1}`},
 			deed{what: "make a consumer of " + stream, topic: at("CONSUMER.CREATE", stream), body: `{}`},
@@ -180,7 +193,7 @@ func TestTakenOverServiceTouchesNoTopicBeyondItsOwn(t *testing.T) {
 	address := "nats://" + s.addresses["nats:4222"]
 	for _, u := range eventlog.Users() {
 		for _, other := range eventlog.Users() {
-			nc, err := nats.Connect(address, nats.UserInfo(other.Name, s.setting(inCompose(u.Name), "LETHE_NATS_PASSWORD")))
+			nc, err := nats.Connect(address, nats.UserInfo(other.Name, s.setting(inCompose(u.Name), natsPassword(u.Name))))
 			if err == nil {
 				nc.Close()
 			}

@@ -39,29 +39,33 @@ var warehouseUsers = map[string]struct{ service, variable string }{
 	warehouse.UserAnalyst:   {"analyst", "LETHE_CLICKHOUSE_PASSWORD"},
 	warehouse.UserVerify:    {"compliance", "LETHE_CLICKHOUSE_PASSWORD"},
 	warehouse.UserHold:      {"compliance", "LETHE_CLICKHOUSE_HOLD_PASSWORD"},
+	warehouse.UserCells:     {"loader", "LETHE_CLICKHOUSE_CELLS_PASSWORD"},
 }
 
 func TestTakenOverServiceTouchesNoTableBeyondItsOwn(t *testing.T) {
 	const events = 100
 	s := withEvents(t, events)
 	s.takeOver()
-	all := []string{"admin", "loader", "rebuild", "retention", "analyst", "verify", "hold"}
-	readers := []string{"admin", "rebuild", "analyst", "verify", "hold"}
+	all := []string{"admin", "loader", "rebuild", "retention", "analyst", "verify", "hold", "cells"}
+	readers := []string{"admin", "rebuild", "verify", "hold"}
 	overseers := []string{"admin", "verify"}
 	for _, d := range []struct {
 		sql string
 		may []string
 	}{
 		// The loader knows which events there are, and nothing about them;
-		// retention only when they came, and when they occurred.
+		// retention only when they came, and when they occurred; who cuts
+		// cells what metrics ask for, and the analyst cells alone.
 		{"SELECT event_id FROM lethe.http_access WHERE identified", append(readers, "loader")},
-		{"SELECT max(log_seq), max(occurred_at) FROM lethe.http_access", append(readers, "retention")},
-		{"SELECT max(at) FROM lethe.clock", all},
+		{"SELECT max(log_seq), max(occurred_at) FROM lethe.http_access", append(readers, "retention", "cells")},
+		{"SELECT max(at) FROM lethe.clock", []string{"admin", "loader", "rebuild", "retention", "verify", "hold", "cells"}},
+		{"SELECT count() FROM lethe.cell WHERE value > 0", []string{"admin", "rebuild", "analyst", "verify", "cells"}},
+		{"INSERT INTO lethe.cell (tenant) SELECT 'x' WHERE 0", []string{"admin", "loader", "rebuild"}},
 
 		{"SELECT count() FROM lethe_hold.http_access", []string{"verify", "hold"}},
 		{"INSERT INTO lethe_hold.http_access (tenant) SELECT 'x' WHERE 0", []string{"hold"}},
 		{"ALTER TABLE lethe_hold.http_access DROP PARTITION ('2001-01-01', 'x')", []string{"retention"}},
-		{"SELECT visitor FROM lethe.http_access", readers},
+		{"SELECT visitor FROM lethe.http_access", append(readers, "cells")},
 		{"SELECT client_net FROM lethe.http_access", readers},
 		{"SELECT * FROM lethe.http_access", readers},
 		{"SELECT event_id FROM lethe.http_access WHERE path = '/'", readers},
@@ -116,15 +120,15 @@ func TestTakenOverServiceTouchesNoTableBeyondItsOwn(t *testing.T) {
 			given := warehouseUsers[user]
 			return s.rows(s.warehouse(user, given.service, given.variable), count)[0][0].(uint64)
 		}
-		if n := sees("analyst"); n != events {
-			t.Errorf("the analyst sees %d rows of %d that have not expired", n, events)
+		if n := sees("cells"); n != events {
+			t.Errorf("who cuts cells sees %d rows of %d that have not expired", n, events)
 		}
 		given := warehouseUsers[warehouse.UserRetention]
 		if _, err := s.warehouse(warehouse.UserRetention, given.service, given.variable).Advance(t.Context(), time.Now().AddDate(0, 0, 31)); err != nil {
 			t.Fatal(err)
 		}
-		if n := sees("analyst"); n != 0 {
-			t.Errorf("the analyst sees %d rows that have expired", n)
+		if n := sees("cells"); n != 0 {
+			t.Errorf("who cuts cells sees %d rows that have expired", n)
 		}
 		if n := sees("verify"); n != events {
 			t.Errorf("%d rows are there of %d", n, events)

@@ -22,7 +22,8 @@ const (
 )
 
 // A Decision is what a gate decided about a request. It holds nothing of the
-// request itself: no path, no parameter, no body.
+// request itself: no path, no parameter, no body, but a keyed hash where a
+// route is [Stating].
 type Decision struct {
 	Route     string
 	Principal string // the credential's id
@@ -38,6 +39,16 @@ type Decision struct {
 	// Credential is the id of the one that is about to be made, rotated or
 	// revoked, where that is what the request does.
 	Credential string
+	// Statement is what an allowed request states, where its route is
+	// [Stating].
+	Statement Statement
+}
+
+// A Statement says which statement a request made, without its text, which may
+// hold anything.
+type Statement struct {
+	Hash   string // keyed, so that nobody finds the text by trying
+	Length int    // bytes
 }
 
 // recordWait bounds how long a request waits to be on record.
@@ -60,7 +71,7 @@ func denied(reason, format string, args ...any) *denial {
 //
 //  1. who it is, and that neither the credential nor the network is locked
 //  2. whether the rule and the credential's scope allow it
-//  3. that the decision is on record
+//  3. that the decision is on record, with what the request states
 //
 // The caller serves the request after 3 or not at all.
 func (g *Gate) decide(r *http.Request, route *rule) (Principal, error) {
@@ -79,6 +90,11 @@ func (g *Gate) decide(r *http.Request, route *rule) (Principal, error) {
 	// ask about people's data.
 	onRecord := slices.Contains(route.Recorded, p.Role) ||
 		denial != nil && len(route.Recorded) > 0 && (p.Role == Analyst || p.Role == Officer)
+	if denial == nil && route.said != nil {
+		if d.Statement, err = route.said(r); err != nil {
+			return Principal{}, err
+		}
+	}
 	if onRecord {
 		err = g.record(r.Context(), d) // 3
 	}

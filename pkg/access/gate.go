@@ -91,12 +91,12 @@ func (g *Gate) Handle(mux *http.ServeMux, pattern string, roles []Role, h func(h
 	route := newRule(pattern, roles, marks)
 	g.add(route)
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, route.body)
 		p, err := g.decide(r, route)
 		if err != nil {
 			refuse(w, err, g.cfg.Now())
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, route.body)
 		h(w, r, p)
 	})
 }

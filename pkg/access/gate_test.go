@@ -3,6 +3,8 @@ package access_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lethe-pipeline/lethe/pkg/access"
+	"github.com/lethe-pipeline/lethe/pkg/fault"
 )
 
 func TestARouteOpensToTheRolesItNamesAndToNobodyElse(t *testing.T) {
@@ -106,5 +109,54 @@ func BenchmarkIdentify(b *testing.B) {
 		if _, err := s.Identify(text); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestWhatARequestStatesIsOnRecordWithTheDecision, in one act: P10. What
+// cannot be read is not served, and nobody else's body is read at all.
+func TestWhatARequestStatesIsOnRecordWithTheDecision(t *testing.T) {
+	s := newSite(t)
+	mux, read := http.NewServeMux(), 0
+	s.gate.Handle(mux, "POST /v1/sql", overseers, s.handler, access.Recorded, access.MaxBody(8),
+		access.Stating(func(r *http.Request) (access.Statement, error) {
+			read++
+			b, err := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(b))
+			if err != nil {
+				return access.Statement{}, fault.Invalid.Errorf("too long")
+			}
+			return access.Statement{Hash: "h", Length: len(b)}, nil
+		}))
+	ask := func(role access.Role, body string) int {
+		t.Helper()
+		c, err := s.store.Create(t.Context(), access.Principal{Role: role, Tenant: "acme"}, access.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(http.MethodPost, "/v1/sql", strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+c.Reveal())
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		return w.Code
+	}
+	if got := ask(access.Analyst, "SELECT 1"); got != http.StatusOK {
+		t.Errorf("status %d", got)
+	}
+	ran, decisions, _ := s.seen()
+	if len(ran) != 1 || len(decisions) != 1 || decisions[0].Statement != (access.Statement{Hash: "h", Length: 8}) {
+		t.Errorf("it ran %d times, and on record is %+v", len(ran), decisions)
+	}
+	if got := ask(access.Analyst, "SELECT 12"); got == http.StatusOK {
+		t.Errorf("what cannot be read: status %d", got)
+	}
+	if got := ask(access.Publisher, "SELECT 1"); got != http.StatusForbidden || read != 2 {
+		t.Errorf("of one who may not, the statement was read: status %d, %d times", got, read)
+	}
+	s.record(errors.New("full"))
+	if got := ask(access.Analyst, "SELECT 1"); got != http.StatusServiceUnavailable {
+		t.Errorf("unrecorded: status %d", got)
+	}
+	if ran, _, _ := s.seen(); len(ran) != 0 {
+		t.Errorf("%d of them were served", len(ran))
 	}
 }

@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -41,6 +42,7 @@ type rule struct {
 	Route
 	who  Authenticator // nil: the gate's
 	body int64
+	said func(*http.Request) (Statement, error) // nil: nothing
 }
 
 // A Mark says more about a route than who it opens to.
@@ -71,6 +73,11 @@ func MaxBody(n int64) Mark { return func(r *rule) { r.body = n } }
 // By lets another than the gate's own authenticator tell whose request it is:
 // one that knows sessions, or another protocol's headers.
 func By(who Authenticator) Mark { return func(r *rule) { r.who = who } }
+
+// Stating puts on record, with the decision, what a request states, as f reads
+// it out of the request; f puts the body back. When f cannot, the request is
+// not served.
+func Stating(f func(*http.Request) (Statement, error)) Mark { return func(r *rule) { r.said = f } }
 
 // DefaultBody is the most bytes of a request's body on a route that says
 // nothing else.

@@ -9,9 +9,9 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
 
-// Analyst answers questions about groups. It reads event tables behind the
-// read barrier; it holds no key and touches neither log of events. Whoever asks
-// goes on record first.
+// Analyst answers questions about groups, its own and SQL. It reads published
+// cells and nothing else; it holds no key and touches neither log of events.
+// Whoever asks goes on record first.
 var Analyst = Part{"analyst", func(ctx context.Context, site *Site) (process.Service, error) {
 	w, err := site.Warehouse(ctx, warehouse.UserAnalyst)
 	if err != nil {
@@ -34,5 +34,5 @@ var Analyst = Part{"analyst", func(ctx context.Context, site *Site) (process.Ser
 		return nil, err
 	}
 	s.Routes(site.mux)
-	return idle, nil
+	return site.sqlDoor()
 }}

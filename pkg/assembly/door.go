@@ -22,7 +22,7 @@ import (
 
 // openRoutes are those that need no credential: they show how the process is,
 // and no data. The last one tells a publisher of the right method.
-var openRoutes = []string{"GET /healthz", "GET /readyz", "GET /metrics", "/v1/events"}
+var openRoutes = []string{"GET /healthz", "GET /readyz", "GET /metrics", "GET /v1/sql/ping", "/v1/events"}
 
 // Door is the process's HTTP listener. It opens last, when every part has put
 // its routes on it, and shuts first. What can be reached from other machines
@@ -43,8 +43,27 @@ var Door = Part{"door", func(_ context.Context, site *Site) (process.Service, er
 	site.door = l.Addr().String()
 	site.mu.Unlock()
 	site.gate.Public(onMux(site.mux, openRoutes)...)
-	server := &http.Server{
-		Handler:           newEntrance(site.mux, site.gate, site.Config.Door.Concurrency, site.Log),
+	server := site.server(newEntrance(site.mux, site.gate, site.Config.Door.Concurrency, site.Log), certificates)
+	return process.Func(func(ctx context.Context, ready func()) error {
+		if site.nats != nil {
+			// A local CLI finds this Lethe by its data directory.
+			file := filepath.Join(site.Config.Data, AddressesFile)
+			if err := writeJSON(file, site.addresses()); err != nil {
+				site.Log.Warn("addresses not written", "err", err)
+			}
+			defer os.Remove(file)
+		}
+		return site.serve(ctx, server, l, func() {
+			site.Log.Info("door opened", "address", l.Addr().String(), "tls", site.secured())
+			ready()
+		})
+	}), nil
+}}
+
+// server is what takes requests on a listener of this process.
+func (s *Site) server(h http.Handler, certificates *certificates) *http.Server {
+	return &http.Server{
+		Handler:           h,
 		TLSConfig:         certificates.config(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       60 * time.Second,
@@ -54,41 +73,35 @@ var Door = Part{"door", func(_ context.Context, site *Site) (process.Service, er
 		// net/http logs addresses of callers; nothing here does.
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
-	return process.Func(func(ctx context.Context, ready func()) error {
-		served := make(chan error, 1)
-		go func() {
-			if site.secured() {
-				served <- server.ServeTLS(l, "", "")
-				return
-			}
-			served <- server.Serve(l)
-		}()
-		if site.nats != nil {
-			// A local CLI finds this Lethe by its data directory.
-			file := filepath.Join(site.Config.Data, AddressesFile)
-			if err := writeJSON(file, site.addresses()); err != nil {
-				site.Log.Warn("addresses not written", "err", err)
-			}
-			defer os.Remove(file)
+}
+
+// serve takes requests until ctx ends, and lets those that are being served
+// end.
+func (s *Site) serve(ctx context.Context, server *http.Server, l net.Listener, ready func()) error {
+	served := make(chan error, 1)
+	go func() {
+		if s.secured() {
+			served <- server.ServeTLS(l, "", "")
+			return
 		}
-		site.Log.Info("door opened", "address", l.Addr().String(), "tls", site.secured())
-		ready()
-		select {
-		case err := <-served:
-			return err
-		case <-ctx.Done():
-		}
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-		defer cancel()
-		if err := server.Shutdown(stop); err != nil {
-			_ = server.Close()
-		}
-		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	}), nil
-}}
+		served <- server.Serve(l)
+	}()
+	ready()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	if err := server.Shutdown(stop); err != nil {
+		_ = server.Close()
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
 
 // secured says whether the door speaks TLS.
 func (s *Site) secured() bool { return s.Config.TLS.Cert != "" }

@@ -176,6 +176,7 @@ func listKeys(ctx context.Context, ring *keyring.Keyring) (operation.KeyList, er
 var keyCallers = map[string]keyring.Power{
 	"gateway":    keyring.PowerGateway,
 	"loader":     keyring.PowerLoader,
+	"cells":      keyring.PowerCells, // in the loader's process
 	"retention":  keyring.PowerRetention,
 	"compliance": keyring.PowerHold,
 }

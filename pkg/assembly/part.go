@@ -59,6 +59,7 @@ type Addresses struct {
 	HTTP    string `json:"http"`
 	NATS    string `json:"nats,omitempty"`
 	Keyring string `json:"keyring,omitempty"`
+	SQL     string `json:"sql,omitempty"`        // the SQL door's own listener
 	Engine  int    `json:"engine_pid,omitempty"` // process ID of the embedded engine
 	PID     int    `json:"pid"`
 }

@@ -67,5 +67,6 @@ func (s *Site) recordDecision(ctx context.Context, d access.Decision) error {
 	return w.As(d.Principal).Record(ctx, audit.KindAccess, audit.Access{
 		Route: d.Route, Role: string(d.Role), Tenant: d.Tenant, Purpose: d.Purpose,
 		Allowed: d.Allowed, Reason: d.Reason, Credential: d.Credential,
+		Statement: d.Statement.Hash, Length: d.Statement.Length,
 	})
 }

@@ -38,12 +38,6 @@ var Retention = Part{"retention", func(ctx context.Context, site *Site) (process
 	for _, f := range site.folders() {
 		folders = append(folders, retention.Folder{Name: f.name, Dir: f.dir, Governs: f.governs})
 	}
-	// A Lethe of its own has its data directory to itself: what a killed one
-	// left is taken over at once.
-	owner := ""
-	if site.Config.NATS.URL == "" {
-		owner = "embedded"
-	}
 	r := retention.New(retention.Config{
 		Policy:    site.Policy,
 		Warehouse: w,
@@ -57,13 +51,23 @@ var Retention = Part{"retention", func(ctx context.Context, site *Site) (process
 		Metrics:   site.Registry,
 		Now:       time.Now,
 		Pause:     dropPause,
-		Owner:     owner,
+		Owner:     site.owner(),
 	})
 	confirm := onCommand(site, nc, operation.CommandClock, func(ctx context.Context, _ any) (any, error) {
 		return nil, r.ConfirmClock(ctx)
 	})
 	return reporting(site, nc, "retention", r.Numbers, withCommands(r, confirm)), nil
 }}
+
+// owner names this process in leases; empty is a random name. A Lethe of its
+// own has its data directory to itself: what a killed one left is taken over at
+// once.
+func (s *Site) owner() string {
+	if s.Config.NATS.URL == "" {
+		return "embedded"
+	}
+	return ""
+}
 
 // folder is a directory whose files have a deletion rule.
 type folder struct{ name, dir, governs string }

@@ -68,7 +68,11 @@ func WriteSecrets(ctx context.Context, dir string, pol *policy.Policy, hosts []s
 	files := map[string][]string{}
 	for _, u := range eventlog.Users() {
 		p := password()
-		files[u.Name] = append(files[u.Name], "LETHE_NATS_PASSWORD="+p)
+		if u.Name == "cells" { // in the loader's process
+			files["loader"] = append(files["loader"], "LETHE_NATS_CELLS_PASSWORD="+p)
+		} else {
+			files[u.Name] = append(files[u.Name], "LETHE_NATS_PASSWORD="+p)
+		}
 		files["nats"] = append(files["nats"], natsPasswordVariable(u.Name)+"="+p)
 	}
 	passwords := map[string]string{}
@@ -81,6 +85,8 @@ func WriteSecrets(ctx context.Context, dir string, pol *policy.Policy, hosts []s
 		files[service] = append(files[service], "LETHE_CLICKHOUSE_PASSWORD="+passwords[user])
 	}
 	files["loader"] = append(files["loader"], "LETHE_CLICKHOUSE_REBUILD_PASSWORD="+passwords[warehouse.UserRebuild])
+	files["loader"] = append(files["loader"], "LETHE_CLICKHOUSE_CELLS_PASSWORD="+passwords[warehouse.UserCells])
+	files["analyst"] = append(files["analyst"], "LETHE_CLICKHOUSE_SQL_PASSWORD="+passwords[warehouse.UserSQL], "LETHE_SQL_KEY="+password())
 	files["compliance"] = append(files["compliance"], "LETHE_CLICKHOUSE_HOLD_PASSWORD="+passwords[warehouse.UserHold])
 	// nats.env is written last: its presence says that the rest is there.
 	names := []string{"nats"}

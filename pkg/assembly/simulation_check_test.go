@@ -8,20 +8,24 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/keyring"
+	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
 
 // everything is the window of [site.checkSelectable] that leaves nothing out.
 const everything = event.Never
 
-// checkSelectable asks as the analyst, in one question over all tables, what
-// may be selected: nothing past its rule, and nothing younger missing. The
+// checkSelectable asks from behind the read barrier, in one question over all
+// tables of events, what may be selected: nothing past its rule, and nothing younger missing. The
 // question is about expiry days up to one, because it takes time to look into
 // every part; of tables whose rule became shorter it is about all.
 func (s *site) checkSelectable(w *world, at time.Time, upto event.Day) (problems []string) {
 	s.t.Helper()
 	var parts []string
 	for _, t := range s.pol.Tables() {
+		if t.Name == policy.CellTable {
+			continue // see checkCells
+		}
 		until := upto
 		if w.shortened[t.Class.Name] {
 			until = everything
@@ -30,9 +34,9 @@ func (s *site) checkSelectable(w *world, at time.Time, upto event.Day) (problems
 			" toUnixTimestamp64Milli(min(expires_at)) AS soonest, toUnixTimestamp64Milli(min(occurred_at)) AS oldest"+
 			" FROM %s WHERE expiry_day <= '%s' GROUP BY service, day"+
 			// Many small parts are read faster by one thread.
-			" SETTINGS max_threads = 1, local_filesystem_read_method = 'pread'", t.Name, s.analyst.Table(t.Name), until))
+			" SETTINGS max_threads = 1, local_filesystem_read_method = 'pread'", t.Name, s.reader.Table(t.Name), until))
 	}
-	r, err := s.analyst.Rows(s.t.Context(), strings.Join(parts, " UNION ALL "), nil)
+	r, err := s.reader.Rows(s.t.Context(), strings.Join(parts, " UNION ALL "), nil)
 	s.must(err)
 	found, want := map[cell]uint64{}, map[cell]uint64{}
 	for _, row := range r.Rows {
@@ -53,7 +57,7 @@ func (s *site) checkSelectable(w *world, at time.Time, upto event.Day) (problems
 			want[c] = n
 		}
 	}
-	return append(problems, differences("the analyst sees", found, want)...)
+	return append(problems, differences("who stands behind the barrier sees", found, want)...)
 }
 
 func differences(who string, found, want map[cell]uint64) (out []string) {
@@ -104,6 +108,7 @@ func (s *site) checkStored(w *world, thorough bool) (problems []string) {
 		for _, p := range s.parts() {
 			c := cell{table: p.table, day: event.Day(p.partition)}
 			switch {
+			case p.table == policy.CellTable: // see checkCells
 			case p.database != warehouse.DefaultDatabase:
 				problems = append(problems, fmt.Sprintf("table %s.%s holds rows", p.database, p.table))
 			case p.active:

@@ -18,6 +18,7 @@ import (
 	"github.com/lethe-pipeline/lethe/pipelines"
 	"github.com/lethe-pipeline/lethe/pkg/access"
 	"github.com/lethe-pipeline/lethe/pkg/audit"
+	cut "github.com/lethe-pipeline/lethe/pkg/cell"
 	"github.com/lethe-pipeline/lethe/pkg/embedded"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/gateway"
@@ -55,8 +56,10 @@ type site struct {
 	bucket *eventlog.Bucket // the loader's, as the operator
 	all    *eventlog.Log    // as the operator
 
-	// admin, analyst and verify are the warehouse as those users.
-	admin, analyst, verify *warehouse.Warehouse
+	// admin and verify are the warehouse as those users, reader as one of the
+	// test's own: see withReader.
+	admin, reader, verify *warehouse.Warehouse
+	publisher             *cut.Publisher
 
 	door       *http.ServeMux // the gateway's
 	credential string
@@ -196,11 +199,11 @@ func (s *site) startStores() {
 	s.must(eventlog.Apply(ctx, js, eventlog.Streams(s.pol, eventlog.Limits{})))
 	s.all, s.bucket = eventlog.NewLog(operator), eventlog.OpenBucket(operator, eventlog.LoaderBucket)
 
-	s.engine = lethetest.NewEngine(s.t, filepath.Join(s.dir, "clickhouse"), lethetest.EngineUsers(s.pol)...)
+	s.engine = lethetest.NewEngine(s.t, filepath.Join(s.dir, "clickhouse"), withReader(s.pol)...)
 	s.stores = append(s.stores, s.run("clickhouse", s.engine))
 	s.admin = s.as(warehouse.UserAdmin, &s.stores)
 	s.must(warehouse.Apply(ctx, s.admin, s.pol))
-	s.analyst, s.verify = s.as(warehouse.UserAnalyst, &s.stores), s.as(warehouse.UserVerify, &s.stores)
+	s.reader, s.verify = s.as(readerUser, &s.stores), s.as(warehouse.UserVerify, &s.stores)
 
 	s.openAudit()
 	c := keyring.Config{
@@ -243,6 +246,7 @@ func (s *site) startFlow() {
 	s.t.Helper()
 	s.startSequencer()
 	s.startLoader()
+	s.startCells()
 	s.startPseudonymizer()
 	s.startGateway()
 	s.startHolds()

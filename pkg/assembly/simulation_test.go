@@ -128,6 +128,7 @@ type simulation struct {
 	ended   map[keyring.Kind]int
 	chain   chain
 	held    *held
+	cells   map[string]string // every cell that was ever seen
 	// checkpoints are what an auditor kept of every bundle, and missed the days
 	// without a whole run.
 	checkpoints []string
@@ -152,7 +153,7 @@ func simulate(t *testing.T, c course) *simulation {
 	s := &simulation{
 		course: c, begin: begin, began: time.Now(), spent: map[string]time.Duration{},
 		f: &traffic{r: rand.New(rand.NewPCG(seed, 0))}, look: rand.New(rand.NewPCG(seed, 1)),
-		through: through{}, ended: map[keyring.Kind]int{},
+		through: through{}, ended: map[keyring.Kind]int{}, cells: map[string]string{},
 		site: newSite(t, compile(t), begin),
 	}
 	s.w, s.chain = newWorld(s.pol), chain{read: map[int]int64{}}
@@ -176,6 +177,8 @@ func (s *simulation) live(day int) (problems []string) {
 	s.took("publish")
 	s.settle()
 	s.took("settle")
+	problems = append(problems, s.checkCells()...)
+	s.took("publish cells")
 	s.makeFiles(day)
 	s.holdToday(day, s.w.today[cell{table: heldTable, service: heldService}])
 	s.took("hold")
@@ -272,6 +275,9 @@ func (s *simulation) end() {
 	}
 	if s.holdAt > 0 && (!s.held.kept || !s.held.ended) {
 		s.t.Error("the hold did not outlive what it covers, or did not end")
+	}
+	if len(s.cells) < s.days {
+		s.t.Errorf("%d cells in %d days", len(s.cells), s.days)
 	}
 	if s.chain.manifests < s.days/2 {
 		s.t.Errorf("%d manifests in %d days", s.chain.manifests, s.days)

@@ -39,7 +39,7 @@ func (s *site) verifier(stops *[]func()) *verify.Verifier {
 	s.must(err)
 	s.must(s.audit.Wait(s.t.Context(), info.Last))
 	c := verify.Config{
-		Policy: s.pol, Warehouse: s.verify, KnownUsers: []string{embedded.ProbeUser}, EngineDir: filepath.Join(s.dir, "clickhouse"),
+		Policy: s.pol, Warehouse: s.verify, KnownUsers: []string{embedded.ProbeUser, readerUser}, EngineDir: filepath.Join(s.dir, "clickhouse"),
 		Streams: func(ctx context.Context) ([]eventlog.Sight, error) {
 			return eventlog.Look(ctx, js, eventlog.Streams(s.pol, eventlog.Limits{}))
 		},

@@ -59,6 +59,7 @@ type Site struct {
 	keys    *keyring.Keyring
 	door    string
 	keyAddr string
+	sqlAddr string
 	closers []func()
 }
 
@@ -202,6 +203,9 @@ func (s *Site) addresses() Addresses {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := Addresses{HTTP: s.scheme() + "://" + s.door, Keyring: s.keyAddr, PID: os.Getpid()}
+	if s.sqlAddr != "" {
+		a.SQL = s.scheme() + "://" + s.sqlAddr
+	}
 	if s.nats != nil {
 		a.NATS = s.nats.Addr()
 	}
@@ -228,7 +232,11 @@ func (s *Site) Connection(user string) (*nats.Conn, error) {
 	case s.Config.NATS.URL == "":
 		return nil, fault.Invalid.Errorf("nats.url is not set; only `lethe up` has a log of its own")
 	default:
-		opts = append(opts, nats.UserInfo(user, s.Config.NATS.Password), nats.RetryOnFailedConnect(true))
+		password := s.Config.NATS.Password
+		if user == "cells" {
+			password = s.Config.NATS.CellsPassword
+		}
+		opts = append(opts, nats.UserInfo(user, password), nats.RetryOnFailedConnect(true))
 		if s.Config.NATS.CA != "" {
 			opts = append(opts, nats.RootCAs(s.Config.NATS.CA), nats.Secure(&tls.Config{MinVersion: tls.VersionTLS13}))
 		}
@@ -260,18 +268,15 @@ func (s *Site) Warehouse(ctx context.Context, user string) (*warehouse.Warehouse
 			c.Password = s.Config.ClickHouse.RebuildPassword
 		case warehouse.UserHold:
 			c.Password = s.Config.ClickHouse.HoldPassword
+		case warehouse.UserCells:
+			c.Password = s.Config.ClickHouse.CellsPassword
 		}
 		if s.Config.ClickHouse.CA != "" {
-			pem, err := os.ReadFile(s.Config.ClickHouse.CA)
+			dial, err := s.dialTLS()
 			if err != nil {
 				return nil, err
 			}
-			pool := x509.NewCertPool()
-			if !pool.AppendCertsFromPEM(pem) {
-				return nil, fault.Invalid.Errorf("clickhouse.ca holds no certificate")
-			}
-			dialer := &tls.Dialer{Config: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}}
-			c.Dial = func(ctx context.Context, addr string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", addr) }
+			c.Dial = dial
 		}
 	}
 	w, err := warehouse.Open(ctx, c)
@@ -280,6 +285,21 @@ func (s *Site) Warehouse(ctx context.Context, user string) (*warehouse.Warehouse
 	}
 	s.onClose(func() { _ = w.Close() })
 	return w, nil
+}
+
+// dialTLS connects to a ClickHouse server whose certificate leads to
+// clickhouse.ca.
+func (s *Site) dialTLS() (func(ctx context.Context, addr string) (net.Conn, error), error) {
+	pem, err := os.ReadFile(s.Config.ClickHouse.CA)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fault.Invalid.Errorf("clickhouse.ca holds no certificate")
+	}
+	dialer := &tls.Dialer{Config: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}}
+	return func(ctx context.Context, addr string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", addr) }, nil
 }
 
 // engineUser keeps the passwords of the two stores apart.
@@ -295,10 +315,16 @@ func (s *Site) localKeys() *keyring.Keyring {
 // power is one power over the keys: of the keyring in this process, or of the
 // one in another, which grants no more than the service's certificate says.
 func power[P any](s *Site, local func(*keyring.Keyring) P, remote func(*keyring.Remote) P) (P, error) {
+	return powerAs(s, s.Config.Keyring.Certificates, local, remote)
+}
+
+// powerAs is power with a certificate of its own, where a process has more
+// than one power.
+func powerAs[P any](s *Site, certificates string, local func(*keyring.Keyring) P, remote func(*keyring.Remote) P) (P, error) {
 	if k := s.localKeys(); k != nil {
 		return local(k), nil
 	}
-	r, err := s.remoteKeys()
+	r, err := s.remoteKeys(certificates)
 	if err != nil {
 		var none P
 		return none, err
@@ -306,13 +332,13 @@ func power[P any](s *Site, local func(*keyring.Keyring) P, remote func(*keyring.
 	return remote(r), nil
 }
 
-// remoteKeys reaches a keyring in another process. The certificate in
-// keyring.certificates decides which of its verbs are granted.
-func (s *Site) remoteKeys() (*keyring.Remote, error) {
+// remoteKeys reaches a keyring in another process. The certificate decides which
+// of its verbs are granted.
+func (s *Site) remoteKeys(certificates string) (*keyring.Remote, error) {
 	if s.Config.Keyring.Addr == "" {
 		return nil, fault.Invalid.Errorf("keyring.addr is not set, and no keyring runs in this process")
 	}
-	t, err := keyring.ClientTLS(s.Config.Keyring.Certificates)
+	t, err := keyring.ClientTLS(certificates)
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ var ClickHouse = Part{"clickhouse", func(_ context.Context, site *Site) (process
 	for _, u := range warehouse.Users(site.Policy) {
 		users = append(users, embedded.EngineUser{
 			Name: u.Name, Password: site.secret(engineUser(u.Name)),
-			Grants: u.Grants, Filters: u.Filters, Settings: u.Settings, ReadOnly: u.ReadOnly,
+			Grants: u.Grants, Filters: u.Filters, Settings: u.Settings, Changeable: u.Changeable, ReadOnly: u.ReadOnly,
 		})
 	}
 	e, err := embedded.NewEngine(embedded.EngineConfig{

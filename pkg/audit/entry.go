@@ -174,7 +174,8 @@ type Verify struct {
 }
 
 // Access is a request that was decided on: who may or may not have what, by
-// which route, for which purpose. It holds nothing of the request itself.
+// which route, for which purpose. It holds nothing of the request itself but a
+// keyed hash.
 type Access struct {
 	Route   string `json:"route"`
 	Role    string `json:"role"`
@@ -185,6 +186,10 @@ type Access struct {
 	Reason string `json:"reason,omitempty"`
 	// Credential is the id of the one that is made, rotated or revoked.
 	Credential string `json:"credential,omitempty"`
+	// Statement is the keyed hash of a statement of SQL, and Length how many
+	// bytes its text has.
+	Statement string `json:"statement,omitempty"`
+	Length    int    `json:"length,omitempty"`
 }
 
 // Tree is one calendar year's tree. The first entry of each says which year it

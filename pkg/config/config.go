@@ -46,7 +46,9 @@ type Config struct {
 	Access     Access     `mapstructure:"access"`
 	Gateway    Gateway    `mapstructure:"gateway"`
 	Loader     Loader     `mapstructure:"loader"`
+	Cells      Cells      `mapstructure:"cells"`
 	Audit      Audit      `mapstructure:"audit"`
+	SQL        SQL        `mapstructure:"sql"`
 	Files      Files      `mapstructure:"files"`
 }
 
@@ -92,6 +94,9 @@ type NATS struct {
 	// Listen opens a port on the embedded server for publishers that speak
 	// NATS. Empty: no port at all.
 	Listen string `mapstructure:"listen"`
+	// CellsPassword is the password of the user "cells", as which the loader's
+	// process publishes numbers.
+	CellsPassword string `mapstructure:"cells_password"`
 	// PublisherPassword is what publishers on that port log in with, as user
 	// "publisher". Empty: nobody can.
 	PublisherPassword string `mapstructure:"publisher_password"`
@@ -112,6 +117,14 @@ type ClickHouse struct {
 	// HoldPassword is the compliance service's password for the user "hold",
 	// which copies what a legal hold covers.
 	HoldPassword string `mapstructure:"hold_password"`
+	// CellsPassword is the password of the user "cells", as which the loader's
+	// process counts what it publishes.
+	CellsPassword string `mapstructure:"cells_password"`
+	// HTTP is the address of an external server's HTTP interface, such as
+	// http://clickhouse:8123, and SQLPassword the analyst service's password
+	// there for the user "sql". Without HTTP there is no SQL door.
+	HTTP        string `mapstructure:"http"`
+	SQLPassword string `mapstructure:"sql_password"`
 	// CA as for NATS.
 	CA string `mapstructure:"ca"`
 	// Library is the engine's shared library. Empty: $LETHE_ENGINE_LIB, else
@@ -138,6 +151,9 @@ type Keyring struct {
 	// for mutual TLS. The name in the certificate decides which verbs a caller
 	// has. `lethe secrets` writes such folders.
 	Certificates string `mapstructure:"certificates"`
+	// CellsCertificates is such a folder of the name "cells", with which the
+	// loader's process seals published numbers.
+	CellsCertificates string `mapstructure:"cells_certificates"`
 }
 
 // Access is who may ask.
@@ -160,6 +176,21 @@ type Audit struct {
 	// Origin is the name of this installation in its checkpoints: a host
 	// name and a path, without a scheme.
 	Origin string `mapstructure:"origin"`
+}
+
+// SQL is the SQL door: ClickHouse's HTTP protocol for an analyst's own tools.
+type SQL struct {
+	// Listen is a listener of its own, for tools that cannot be given a path.
+	// It speaks TLS where the process's listener does. Empty: none; the door
+	// is at /v1/sql of the process's listener all the same.
+	Listen string `mapstructure:"listen"`
+	// Concurrency bounds the statements of one credential that run at once.
+	// 0 is a few.
+	Concurrency int `mapstructure:"concurrency"`
+	// Key is what the text of statements is hashed with on record. Keep it as
+	// long as the record. Empty: statement.key in the data directory, made when
+	// it is missing.
+	Key string `mapstructure:"key"`
 }
 
 // Files is where Lethe keeps files that have a deletion rule of their own.
@@ -195,6 +226,14 @@ type Loader struct {
 	MaxWait time.Duration `mapstructure:"max_wait"`
 }
 
+// Cells is the publishing of numbers.
+type Cells struct {
+	// Settle is for how long no event has to be loaded for a service before
+	// what waits of it is published. Where events never stop coming it is
+	// published every half minute.
+	Settle time.Duration `mapstructure:"settle"`
+}
+
 // Default returns the settings that hold where nothing else is said.
 func Default() Config {
 	return Config{
@@ -206,6 +245,7 @@ func Default() Config {
 		ClickHouse: ClickHouse{Memory: 2 << 30},
 		Gateway:    Gateway{Reserve: 512 << 20, Concurrency: 256},
 		Loader:     Loader{MaxRows: 50_000, MaxWait: 500 * time.Millisecond},
+		Cells:      Cells{Settle: 2 * time.Second},
 		Audit:      Audit{Origin: "lethe.localhost/audit"},
 	}
 }

@@ -26,9 +26,12 @@ type EngineUser struct {
 	// Go driver asks for a max_execution_time of the context's deadline and
 	// five seconds more.
 	Settings map[string]string
+	// Changeable settings may be chosen by a query, ReadOnly or not: those of
+	// Settings as far as that says, others as they like.
+	Changeable []string
 	// ReadOnly 0 allows writing, as far as the grants do; 1 allows reading
-	// and no settings in queries; 2 allows reading. The Go driver sends
-	// settings, and so needs 0 or 2.
+	// and no settings in queries but those of Changeable; 2 allows reading.
+	// The Go driver sends settings, and so needs 0 or 2.
 	ReadOnly int
 	// Networks may log in as this user, as addresses or CIDR prefixes. None
 	// means the loopback addresses.
@@ -132,10 +135,26 @@ func profile(x *xmlText, name string, settings []setting, u *EngineUser) {
 			x.open(s)
 			x.leaf("min", "1")
 			x.leaf("max", u.Settings[s])
+			if slices.Contains(u.Changeable, s) {
+				x.leaf("changeable_in_readonly", "")
+			}
 			x.close(s)
 			continue
 		}
-		constant(x, s)
+		if !slices.Contains(u.Changeable, s) {
+			constant(x, s)
+		}
+	}
+	for _, s := range u.Changeable {
+		if u.Settings[s] != "" {
+			continue
+		}
+		if !engineName.MatchString(s) {
+			panic(fmt.Sprintf("embedded: %q is not the name of a setting", s))
+		}
+		x.open(s)
+		x.leaf("changeable_in_readonly", "")
+		x.close(s)
 	}
 	x.close("constraints")
 }

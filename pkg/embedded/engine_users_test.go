@@ -208,29 +208,42 @@ func TestBackupGoesToItsDirectoryAndComesBack(t *testing.T) {
 	}
 }
 
-// The log may hold text of statements, so only what went wrong is in it.
-func TestLogOfTheEngineHoldsErrorsAlone(t *testing.T) {
+// TestLogOfTheEngineHoldsErrorsAloneAndNoStatement: P1. A statement that fails
+// is told to the one who sent it.
+func TestLogOfTheEngineHoldsErrorsAloneAndNoStatement(t *testing.T) {
 	e := lethetest.Engine(t, admin)
-	do(t, e, "SELECT 'all is well'")
-	if _, err := ask(t.Context(), e, admin.Name, admin.Password, "SELECT 1 FROM nothing"); err == nil {
-		t.Fatal("a table that is not there was read")
+	const mark = "ada@example.org"
+	do(t, e, "SELECT '"+mark+"'")
+	for _, statement := range []string{"SELECT 1 FROM `" + mark + "`", "SELEC '" + mark + "'", "SELECT throwIf(1, '" + mark + "')"} {
+		if _, err := ask(t.Context(), e, admin.Name, admin.Password, statement); err == nil {
+			t.Fatal("it was run")
+		}
 	}
-	// The control: the error is in the log, and so is all that came before.
+	// The control: what ends the engine is in the log, and so would all be
+	// that came before.
+	conn, err := e.Dial(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("this is no greeting")); err != nil {
+		t.Fatal(err)
+	}
 	var log []byte
-	for !strings.Contains(string(log), "<Error>") {
+	for !strings.Contains(string(log), "<Fatal>") {
 		if err := t.Context().Err(); err != nil {
-			t.Fatal("the error is not in the log", err)
+			t.Fatal("the end of the engine is not in the log", err)
 		}
 		var err error
-		if log, err = os.ReadFile(e.LogPath()); err != nil {
+		if log, err = os.ReadFile(e.LogPath()); err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Millisecond)
 	}
 	for line := range strings.Lines(string(log)) {
-		for _, level := range []string{"<Trace>", "<Debug>", "<Information>", "all is well"} {
-			if strings.Contains(line, level) {
-				t.Fatalf("the log has a line with %s", level)
+		for _, part := range []string{"<Trace>", "<Debug>", "<Information>", mark} {
+			if strings.Contains(line, part) {
+				t.Fatalf("the log has a line with %s", part)
 			}
 		}
 	}
@@ -266,6 +279,21 @@ func TestNobodyElseCanReadTheFilesOfTheEngine(t *testing.T) {
 	}
 }
 
+func TestChangeableSettingsAreAQuerysToChooseWithinTheirLimits(t *testing.T) {
+	reader := embedded.EngineUser{Name: "reader", Password: "test-reader", ReadOnly: 1,
+		Settings:   map[string]string{"max_execution_time": "60", "max_threads": "2", "join_use_nulls": "0"},
+		Changeable: []string{"max_execution_time", "output_format_json_quote_64bit_integers"}}
+	e := lethetest.Engine(t, reader)
+	for setting, may := range map[string]bool{
+		"max_execution_time = 6": true, "max_execution_time = 61": false, "max_execution_time = 0": false, "max_threads = 1": false,
+		"output_format_json_quote_64bit_integers = 1": true, "join_use_nulls = 1": false, "max_block_size = 1": false,
+	} {
+		if _, err := ask(t.Context(), e, reader.Name, reader.Password, "SELECT 1 SETTINGS "+setting); (err == nil) != may {
+			t.Errorf("%s: %v, may be chosen: %t", setting, err, may)
+		}
+	}
+}
+
 func TestUsersThatWouldBeOpenToAllAreNotRendered(t *testing.T) {
 	for name, users := range map[string][]embedded.EngineUser{
 		"no password":    {{Name: "a"}},
@@ -275,6 +303,7 @@ func TestUsersThatWouldBeOpenToAllAreNotRendered(t *testing.T) {
 		"not a name":     {{Name: "a><b", Password: "x"}},
 		"not a table":    {{Name: "a", Password: "x", Filters: map[string]string{"t": "1"}}},
 		"not a setting":  {{Name: "a", Password: "x", Settings: map[string]string{"a b": "1"}}},
+		"changeable":     {{Name: "a", Password: "x", Changeable: []string{"a b"}}},
 		"a table's name": {{Name: "a", Password: "x", Filters: map[string]string{"d.t><u": "1"}}},
 	} {
 		func() {

@@ -6,7 +6,8 @@
 // ID and nothing else, and its values come out through [Open] alone. A [Clean]
 // is one row of one table after treatment: pseudonymous, and still not for
 // printing. Between them stands one door, treatment.Apply, the only caller of
-// Open outside this package and the only caller of [NewClean];
+// Open outside this package. [NewClean] has one caller more: pkg/cell, which
+// makes numbers of clean rows and cannot open raw ones.
 // pkg/structure_test.go holds both.
 //
 // # Frames

@@ -42,6 +42,9 @@ func CleanTopic(tenant, service, table string, day Day, shard int) string {
 	return cleanPrefix + tenant + "." + service + "." + table + "." + string(day) + "." + strconv.Itoa(shard)
 }
 
+// CleanTopicsOf matches the clean topics of one table.
+func CleanTopicsOf(table string) string { return cleanPrefix + "*.*." + table + ".>" }
+
 // CleanTopicDay reads the expiry day from a clean topic.
 func CleanTopicDay(topic string) (Day, error) {
 	parts := strings.Split(strings.TrimPrefix(topic, cleanPrefix), ".")

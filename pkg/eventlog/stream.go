@@ -29,11 +29,13 @@ const (
 	AuditConsumer = "sequencer"
 
 	// LoaderBucket holds the loader's manifests, RetentionBucket the last
-	// inventory of partitions, HoldBucket the legal holds, PolicyBucket the
-	// documents of the policy that was applied last.
+	// inventory of partitions, HoldBucket the legal holds, CellBucket the lease
+	// of the publisher of cells, PolicyBucket the documents of the policy that
+	// was applied last.
 	LoaderBucket    = "lethe_loader"
 	RetentionBucket = "lethe_retention"
 	HoldBucket      = "lethe_hold"
+	CellBucket      = "lethe_cells"
 	PolicyBucket    = "lethe_policy"
 )
 
@@ -86,6 +88,7 @@ func Streams(pol *policy.Policy, limits Limits) []jetstream.StreamConfig {
 		{LoaderBucket, "the loader's open manifests"},
 		{RetentionBucket, "the last inventory of partitions"},
 		{HoldBucket, "the legal holds"},
+		{CellBucket, "the lease of the publisher of cells"},
 		{PolicyBucket, "the documents of the policy that was applied last"},
 	} {
 		s := stream(bucketPrefix+b.name, b.description, bucketTopic(b.name, ">"), 0, limits.Replicas)

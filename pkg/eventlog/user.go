@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/lethe-pipeline/lethe/pkg/event"
+	"github.com/lethe-pipeline/lethe/pkg/policy"
 )
 
 // User is one service, or one publisher, and all the topics it may touch.
@@ -53,6 +54,13 @@ func Users() []User {
 				bucketTopic(LoaderBucket, ">"),
 				info(bucketPrefix+LoaderBucket), get(bucketPrefix+LoaderBucket), remove(bucketPrefix+LoaderBucket),
 			)...,
+		),
+		service("cells", nil,
+			// Published numbers, and no other frame. Where it stopped stands
+			// in the last of them; how far the loader is says what it may
+			// count.
+			event.CleanTopicsOf(policy.CellTable), get(CleanStream), consumerInfo(CleanStream, CleanConsumer),
+			bucketTopic(CellBucket, ">"), get(bucketPrefix+CellBucket),
 		),
 		service("retention", []string{CommandTopic("clock")},
 			info(RawStream), info(CleanStream), info(QuarantineStream),

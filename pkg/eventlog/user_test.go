@@ -27,11 +27,13 @@ type deed struct {
 }
 
 func deeds() []deed {
-	everyone := []string{"gateway", "pseudonymizer", "loader", "retention", "analyst", "compliance"}
+	everyone := []string{"gateway", "pseudonymizer", "loader", "retention", "cells", "analyst", "compliance"}
 	d := []deed{
 		{what: "append raw", topic: rawTopic, body: "x", reply: true, may: []string{"gateway"}},
 		{what: "append clean", topic: "lethe.clean.a.b.t.2026-01-01.0", body: "x", reply: true, may: []string{"pseudonymizer"}},
+		{what: "append cells", topic: "lethe.clean.a.b.cell.2149-06-06.0", body: "x", reply: true, may: []string{"pseudonymizer", "cells"}},
 		{what: "append to quarantine", topic: "lethe.quarantine.a.b.c", body: "x", reply: true, may: []string{"pseudonymizer"}},
+		{what: "put a publisher's lease", topic: "$KV.lethe_cells.lease", body: "x", reply: true, may: []string{"cells"}},
 		{what: "put a manifest", topic: "$KV.lethe_loader.m1", body: "x", reply: true, may: []string{"loader"}},
 
 		{what: "listen to the raw log", topic: "lethe.raw.>", subscribe: true},
@@ -62,7 +64,7 @@ func deeds() []deed {
 	stream := func(what, topic, body string, reply bool, may map[string][]string) {
 		for _, s := range []string{
 			"LETHE_RAW", "LETHE_CLEAN", "LETHE_QUARANTINE", "LETHE_AUDIT", "LETHE_HOLD",
-			"KV_lethe_loader", "KV_lethe_retention", "KV_lethe_hold", "KV_lethe_policy",
+			"KV_lethe_loader", "KV_lethe_retention", "KV_lethe_hold", "KV_lethe_policy", "KV_lethe_cells",
 		} {
 			d = append(d, deed{what: what + " " + s, topic: topic + s, body: body, reply: reply, may: may[s]})
 		}
@@ -77,10 +79,11 @@ func deeds() []deed {
 		"KV_lethe_retention": {"retention", "compliance"},
 		"KV_lethe_hold":      {"retention", "compliance"},
 		"KV_lethe_policy":    {"compliance"},
+		"KV_lethe_cells":     {"compliance"},
 	})
 	stream("look up in", "$JS.API.STREAM.MSG.GET.", `{"seq":1}`, true, map[string][]string{
-		"LETHE_RAW":          {"retention"}, // and opens nothing
-		"LETHE_CLEAN":        {"pseudonymizer", "loader", "retention", "compliance"},
+		"LETHE_RAW":          {"retention"},                                                   // and opens nothing
+		"LETHE_CLEAN":        {"pseudonymizer", "loader", "retention", "compliance", "cells"}, // sealed
 		"LETHE_QUARANTINE":   {"pseudonymizer"},
 		"LETHE_AUDIT":        {"retention", "compliance"},
 		"LETHE_HOLD":         {"compliance"},
@@ -88,6 +91,7 @@ func deeds() []deed {
 		"KV_lethe_retention": {"retention", "compliance"},
 		"KV_lethe_hold":      {"retention", "compliance"},
 		"KV_lethe_policy":    {"compliance"},
+		"KV_lethe_cells":     {"cells"},
 	})
 	stream("look up directly in", "$JS.API.DIRECT.GET.", `{"seq":1}`, false, nil)
 	stream("delete from", "$JS.API.STREAM.MSG.DELETE.", `{"seq":1000000}`, false, map[string][]string{
@@ -108,12 +112,16 @@ func deeds() []deed {
 	for _, c := range []struct{ stream, name string }{{"LETHE_RAW", "pseudonymizer"}, {"LETHE_CLEAN", "loader"}} {
 		only := []string{c.name}
 		at := c.stream + "." + c.name
+		describe := append(slices.Clone(only), "retention", "compliance")
+		if c.name == "loader" {
+			describe = append(describe, "cells") // which counts what is loaded
+		}
 		d = append(d,
 			deed{what: "read through " + at, topic: "$JS.API.CONSUMER.MSG.NEXT." + at, body: `{"batch":1,"no_wait":true}`, may: only},
 			deed{what: "start over " + at, topic: "$JS.API.CONSUMER.RESET." + at, body: `{}`, reply: true, may: only},
 			deed{what: "confirm on " + at, topic: "$JS.ACK." + at + ".1.1.1.1.0", may: only},
 			deed{what: "confirm, in the other form, on " + at, topic: "$JS.ACK._.hash." + at + ".1.1.1.1.0", may: only},
-			deed{what: "describe " + at, topic: "$JS.API.CONSUMER.INFO." + at, reply: true, may: append(only, "retention", "compliance")},
+			deed{what: "describe " + at, topic: "$JS.API.CONSUMER.INFO." + at, reply: true, may: describe},
 		)
 	}
 	return d
@@ -123,7 +131,7 @@ func TestEachServiceTouchesOnlyItsTopics(t *testing.T) {
 	s := open(t, eventlog.Limits{})
 	// Something to find.
 	for _, topic := range []string{rawTopic, "lethe.clean.a.b.t.2026-01-01.0", "lethe.quarantine.a.b.c", "lethe.audit.key", "lethe.hold.h.t",
-		"$KV.lethe_loader.m0", "$KV.lethe_retention.m0", "$KV.lethe_hold.m0", "$KV.lethe_policy.m0"} {
+		"$KV.lethe_loader.m0", "$KV.lethe_retention.m0", "$KV.lethe_hold.m0", "$KV.lethe_policy.m0", "$KV.lethe_cells.m0"} {
 		if _, err := s.js("operator").Publish(t.Context(), topic, []byte("x")); err != nil {
 			t.Fatal(err)
 		}

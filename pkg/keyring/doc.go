@@ -23,8 +23,8 @@
 // # Powers
 //
 // A caller gets a [Gateway], a [Pseudonymizer], a [Loader], a [Retention], a
-// [Hold] or a [Rights]: separate values with separate verbs, from a [Keyring] in process or
-// a [Remote] over TLS 1.3, where the certificate decides. Handing a part one of
+// [Hold], a [Cells] or a [Rights]: separate values with separate verbs, from a
+// [Keyring] in process or a [Remote] over TLS 1.3, where the certificate decides. Handing a part one of
 // them is all it takes to say what the part may do.
 //
 // # Guarantees

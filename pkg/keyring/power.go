@@ -21,11 +21,13 @@ const (
 	PowerRights Power = "rights"
 	// PowerHold is [Hold].
 	PowerHold Power = "hold"
+	// PowerCells is [Cells].
+	PowerCells Power = "cells"
 )
 
 // Powers lists every power.
 func Powers() []Power {
-	return []Power{PowerGateway, PowerPseudonymizer, PowerLoader, PowerRetention, PowerRights, PowerHold}
+	return []Power{PowerGateway, PowerPseudonymizer, PowerLoader, PowerRetention, PowerRights, PowerHold, PowerCells}
 }
 
 // Gateway can seal and name, and can open nothing.
@@ -146,6 +148,13 @@ type Hold interface {
 	SealClean(ctx context.Context, tenant, class, day string, aad, plain []byte) ([]byte, error)
 }
 
+// Cells is what publishing numbers takes. It can open nothing.
+type Cells interface {
+	// SealClean is as of [Pseudonymizer], for the class [CellClass] and the
+	// day [CellDay]; others are [fault.Denied].
+	SealClean(ctx context.Context, tenant, class, day string, aad, plain []byte) ([]byte, error)
+}
+
 // The powers in the keyring's own process. Each is a type of its own, so that
 // no type assertion turns one into another.
 type (
@@ -155,6 +164,7 @@ type (
 	retentionPower     struct{ hidden[*ring] }
 	rightsPower        struct{ hidden[*ring] }
 	holdPower          struct{ hidden[*ring] }
+	cellsPower         struct{ hidden[*ring] }
 )
 
 // Gateway returns the power to seal raw frames and to name events.
@@ -174,3 +184,6 @@ func (k *Keyring) Rights() Rights { return rightsPower{k.hidden} }
 
 // Hold returns the power to copy what a legal hold covers.
 func (k *Keyring) Hold() Hold { return holdPower{k.hidden} }
+
+// Cells returns the power to publish numbers.
+func (k *Keyring) Cells() Cells { return cellsPower{k.hidden} }

@@ -96,6 +96,9 @@ func (r *Remote) Rights() Rights { return remoteRights{r.hidden} }
 // Hold returns the remote power to copy what a legal hold covers.
 func (r *Remote) Hold() Hold { return remoteHold{r.hidden} }
 
+// Cells returns the remote power to publish numbers.
+func (r *Remote) Cells() Cells { return remoteCells{r.hidden} }
+
 // call asks for a verb. Every verb can be asked twice and done once.
 func (l *link) call(ctx context.Context, verb string, message []byte) (*fields, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.url+verb, bytes.NewReader(message))
@@ -297,6 +300,12 @@ func (r remoteRights) OpenClean(ctx context.Context, tenant, class, day string, 
 }
 
 func (r remoteRights) SealClean(ctx context.Context, tenant, class, day string, aad, plain []byte) ([]byte, error) {
+	return r.open().one(ctx, "seal-clean", cleanFrame(tenant, class, day, aad, plain))
+}
+
+type remoteCells struct{ hidden[*link] }
+
+func (r remoteCells) SealClean(ctx context.Context, tenant, class, day string, aad, plain []byte) ([]byte, error) {
 	return r.open().one(ctx, "seal-clean", cleanFrame(tenant, class, day, aad, plain))
 }
 

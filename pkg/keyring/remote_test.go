@@ -55,6 +55,7 @@ func TestACallerHasTheVerbsOfItsPowerAndNoOther(t *testing.T) {
 		keyring.PowerRetention:     {"destroy-raw", "destroy-quarantine", "destroy-clean", "destroy-epoch", "list", "live"},
 		keyring.PowerRights:        {"open-raw", "open-quarantine", "seal-quarantine", "seal-clean", "tokens", "open-clean"},
 		keyring.PowerHold:          {"open-clean", "seal-clean"},
+		keyring.PowerCells:         {"seal-clean"},
 	}
 	callers := callers()
 	callers["the-stranger"] = ""
@@ -78,7 +79,7 @@ func TestACallerHasTheVerbsOfItsPowerAndNoOther(t *testing.T) {
 			t.Errorf("%s asking for a verb that does not exist: status %d, want 403", caller, status)
 		}
 	}
-	if admitted != 23 || refused != 7*15-23 {
+	if admitted != 24 || refused != 8*15-24 {
 		t.Errorf("%d calls admitted and %d refused", admitted, refused)
 	}
 }

@@ -27,7 +27,7 @@ var verbs = []verb{
 	{"open-raw", []Power{PowerPseudonymizer, PowerRights}, doOpenRaw},
 	{"open-quarantine", []Power{PowerPseudonymizer, PowerRights}, doOpenQuarantine},
 	{"seal-quarantine", []Power{PowerPseudonymizer, PowerRights}, doSealQuarantine},
-	{"seal-clean", []Power{PowerPseudonymizer, PowerRights, PowerHold}, doSealClean},
+	{"seal-clean", []Power{PowerPseudonymizer, PowerRights, PowerHold, PowerCells}, doSealClean},
 	{"tokens", []Power{PowerPseudonymizer, PowerRights}, doTokens},
 
 	{"open-clean", []Power{PowerLoader, PowerRights, PowerHold}, doOpenClean},
@@ -133,8 +133,11 @@ func doSealClean(ctx context.Context, k *Keyring, as Power, in *fields) ([]byte,
 	if err := in.done(); err != nil {
 		return nil, err
 	}
-	if as == PowerHold {
+	switch as {
+	case PowerHold:
 		return appendOne(k.Hold().SealClean(ctx, tenant, class, day, aad, plain))
+	case PowerCells:
+		return appendOne(k.Cells().SealClean(ctx, tenant, class, day, aad, plain))
 	}
 	return appendOne(k.treater(as).SealClean(ctx, tenant, class, day, aad, plain))
 }

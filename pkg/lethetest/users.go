@@ -34,7 +34,7 @@ func EngineUsers(pol *policy.Policy) []embedded.EngineUser {
 	for _, u := range warehouse.Users(pol) {
 		users = append(users, embedded.EngineUser{
 			Name: u.Name, Password: Password(u.Name),
-			Grants: u.Grants, Filters: u.Filters, Settings: u.Settings, ReadOnly: u.ReadOnly,
+			Grants: u.Grants, Filters: u.Filters, Settings: u.Settings, Changeable: u.Changeable, ReadOnly: u.ReadOnly,
 		})
 	}
 	return users

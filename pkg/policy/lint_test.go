@@ -278,7 +278,48 @@ purpose`, "title: !!str Downloads\npurpose", 1},
 	{"condition on a token", pipelineFile, `{edition: [pro]}`, `{downloader: [x]}`, 1},
 	{"condition that never holds", pipelineFile, `{edition: [pro]}`, `{edition: [gold]}`, 1},
 	{"condition on a number that is none", pipelineFile, `{edition: [pro]}`, `{megabytes: [many]}`, 1},
+	{"sum of no column", pipelineFile, "value: count", "value: sum", 1},
+	{"sum of what is not there", pipelineFile, "value: count", "value: sum\n    of: bytes", 1},
+	{"sum of what is no number", pipelineFile, "value: count", "value: sum\n    of: edition", 1},
+	{"count of a column", pipelineFile, "value: count", "value: count\n    of: edition", 1},
+	{"two metrics that cut one table otherwise", pipelineFile, "  pro_customers:", twoCubes, 1},
+	{"buckets of a count", pipelineFile, "value: count", "value: count\n    buckets: [day]", 1},
+	{"bucket that there is not", pipelineFile, "value: distinct", "value: distinct\n    buckets: [day, year]", 1},
+	{"bucket twice", pipelineFile, "value: distinct", "value: distinct\n    buckets: [day, day]", 1},
+	{"bucket longer than rows live", pipelineFile, "value: distinct", "value: distinct\n    buckets: [month]", 1},
+	{"zone that there is not", pipelineFile, "value: count", "value: count\n    zone: Europe/Nowhere", 1},
+	{"zone of the machine", pipelineFile, "value: count", "value: count\n    zone: Local", 1},
+	{"noise that is no fraction", pipelineFile, "value: count", "value: count\n    noise: 0.5", 1},
+	{"noise of nothing", pipelineFile, "value: count", "value: count\n    noise: 0/3", 1},
+	{"subjects by the hour", pipelineFile, "dimensions: [product]", "dimensions: [product, hour]", 1},
+	{"ratio of one metric", pipelineFile, "  pro_customers:", ratioOf("[downloads]"), 1},
+	{"ratio of what is no metric", pipelineFile, "  pro_customers:", ratioOf("[downloads, uploads]"), 1},
+	{"ratio of what is current", pipelineFile, "  pro_customers:", ratioOf("[downloads, active_machines]"), 1},
+	{"ratio with a k", pipelineFile, "  pro_customers:", strings.Replace(ratioOf("[downloads, visitors]"), "of:", "k: 20\n    of:", 1), 1},
 	{"metric declared twice", pipelineFile, `  pro_customers:`, `  visitors:`, 1},
+}
+
+// twoCubes is a second metric that counts the rows of one table, by fewer
+// dimensions.
+const twoCubes = `  downloads_by_edition:
+    title: Downloads by edition
+    description: Installers that were downloaded.
+    table: download
+    value: count
+    subject: downloader
+    dimensions: [edition]
+
+  pro_customers:`
+
+// ratioOf is a metric that divides others, before the last one.
+func ratioOf(of string) string {
+	return `  share:
+    title: Share
+    description: One by the other.
+    value: ratio
+    of: ` + of + `
+
+  pro_customers:`
 }
 
 func TestEveryMistakeIsReportedWithFileAndLine(t *testing.T) {

@@ -59,6 +59,15 @@ func TestChangesSayWhatPeopleMustBeTold(t *testing.T) {
 		{"smaller k", pipelineFile, "value: count", "k: 5\n    value: count", []string{
 			"tell metric downloads shows numbers about 5 subjects, not 11",
 		}},
+		{"other noise", pipelineFile, "value: count", "value: count\n    noise: 1/2", []string{
+			"note metric downloads has other noise in the cells to come",
+		}},
+		{"another order of dimensions", pipelineFile, "[product, edition, browser]", "[browser, product, edition]", []string{
+			"note metric downloads is cut otherwise from here on: by browser, product, edition, not product, edition, browser",
+		}},
+		{"another zone", pipelineFile, "value: count", "value: count\n    zone: Europe/Berlin", []string{
+			"break metric downloads measures something else",
+		}},
 		{"metric that measures something else", pipelineFile, "{edition: [pro]}", "{edition: [free]}", []string{
 			"break metric pro_customers measures something else",
 		}},

@@ -2,13 +2,14 @@ package stats
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
 
-	"github.com/lethe-pipeline/lethe/pkg/event"
-	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/policy"
 )
 
 // An Answer is the numbers of one question, in the form that JSON, CSV and
@@ -19,7 +20,8 @@ type Answer struct {
 	From *time.Time `json:"from"`
 	To   *time.Time `json:"to"`
 	By   []string   `json:"by"`
-	// Rows are sorted by time, then by what else the answer is split by.
+	// Rows are sorted by time, then by what else the answer is split by; with
+	// [Question.Top], the largest value first.
 	Rows  []Row  `json:"rows"`
 	Total Number `json:"total"`
 	// K subjects at least stand behind every cell; 0 when the metric is public.
@@ -30,7 +32,8 @@ type Answer struct {
 	Bucket string `json:"bucket,omitempty"`
 	First  string `json:"first_day,omitempty"`
 	Last   string `json:"last_day,omitempty"`
-	// Beside is what lies in cells that do not tell what the filters ask for.
+	// Beside is what lies in cells that may or may not be what the days and
+	// filters ask for, because they do not tell: nil when there are none.
 	Beside *json.Number `json:"beside,omitempty"`
 	// HiddenRows counts rows without a number.
 	HiddenRows int `json:"hidden_rows"`
@@ -38,82 +41,152 @@ type Answer struct {
 	// none.
 	AsOf  *time.Time `json:"as_of"`
 	Notes []string   `json:"notes"`
-	Cells []Cell     `json:"cells,omitempty"`
+	// Cells are those behind the answer, where they were asked for: at most
+	// [MaxCells] of each metric, the newest first.
+	Cells []Cell `json:"cells,omitzero"`
+
+	found found
 }
 
 // A Row is one combination of what an answer is split by.
 type Row struct {
-	// By holds a string, an int64, a boolean, or nil for an absent value and
-	// for what the row does not tell.
+	// By holds a string, an int64, a boolean, or nil for an absent number or
+	// boolean and for what the row does not tell.
 	By map[string]any `json:"by"`
-	// Other names what the row does not tell: its cells were too small to.
+	// Other names what the row does not tell: its cells were too small to, or
+	// it holds what is not among the largest.
 	Other []string `json:"other,omitempty"`
 	Number
 }
 
-// A Number is shown or hidden. A hidden one has no value.
+// A Number is shown or hidden. A hidden one has no value: nothing is published
+// for it.
 type Number struct {
 	// Value is whole, but of a ratio it has four decimals.
 	Value  *json.Number `json:"value"`
 	Hidden bool         `json:"hidden"`
 }
 
-func shown(n int64) Number {
-	v := json.Number(strconv.FormatInt(n, 10))
-	return Number{Value: &v}
-}
-
 var hidden = Number{Hidden: true}
 
-// entry is a row before it is written: what it is split by as cells hold it.
+func shown(n *int64) Number {
+	if n == nil {
+		return hidden
+	}
+	return Number{Value: written(n)}
+}
+
+func written(n *int64) *json.Number {
+	if n == nil {
+		return nil
+	}
+	v := json.Number(strconv.FormatInt(*n, 10))
+	return &v
+}
+
+// found is what was found for a plan.
+type found struct {
+	rows   []entry
+	total  *int64
+	beside *int64
+	in     *window // that the total is of
+	// noBucket says that subjects are not counted in the days that were asked
+	// for.
+	noBucket bool
+	behind   []selection // the cells of all numbers
+}
+
+// entry is a row before it is written.
 type entry struct {
 	by []place
 	n  int64
 }
 
-// place is where an entry lies in one coordinate.
-type place struct {
-	told bool
-	held string
+// answer finds the numbers of a plan that is not a ratio, and says what has to
+// be said about them.
+func (s *Stats) answer(ctx context.Context, p *plan) (Answer, error) {
+	a := p.begin()
+	var err error
+	// First, so that nothing that it speaks of is missing in the numbers.
+	if a.AsOf, err = s.look(ctx, p); err != nil {
+		return Answer{}, err
+	}
+	find := s.additive
+	switch p.metric.Value {
+	case policy.Distinct:
+		find = s.distinct
+	case policy.Current:
+		find = s.current
+	}
+	f, err := find(ctx, p)
+	if err != nil {
+		return Answer{}, err
+	}
+	rank := map[string]int{}
+	if p.top > 0 {
+		f.rows, rank = p.keepTop(f.rows)
+	}
+	a.found = f
+	a.Rows = p.rowsBy(f.rows, rank, func(e entry) Number { return shown(&e.n) })
+	a.Total, a.Beside = shown(f.total), written(f.beside)
+	if f.in != nil {
+		a.Bucket, a.First, a.Last = string(f.in.bucket), f.in.first, f.in.last
+	}
+	a.count()
+	a.Notes = append(a.Notes, p.notes(a)...)
+	if p.explain {
+		err = s.explain(ctx, p, &a)
+	}
+	return a, err
 }
 
-var errShape = fault.Corrupt.Errorf("the warehouse answered in another shape than was asked")
+// begin is an answer without numbers.
+func (p *plan) begin() Answer {
+	a := Answer{Metric: p.metric.Name, By: []string{}, Rows: []Row{}, Total: hidden, Zone: p.metric.Zone.String(), Notes: []string{}}
+	if !p.metric.Public {
+		a.K = p.metric.K
+	}
+	for _, c := range p.by {
+		a.By = append(a.By, c.name)
+	}
+	a.From, a.To = instant(p.fromAt), instant(p.toAt)
+	if p.explain {
+		a.Cells = []Cell{}
+	}
+	return a
+}
 
-// entries reads what [query.numbers] returned.
-func entries(by []coordinate, rows [][]any) ([]entry, error) {
-	if len(rows) > MaxRows {
-		return nil, fault.Exhausted.Errorf("the answer has more than %d rows: ask for fewer dimensions or days", MaxRows)
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
 	}
-	out := make([]entry, 0, len(rows))
-	for _, row := range rows {
-		if len(row) != 2*len(by)+2 {
-			return nil, errShape
+	t = t.UTC()
+	return &t
+}
+
+func (a *Answer) count() {
+	for _, r := range a.Rows {
+		if r.Hidden {
+			a.HiddenRows++
 		}
-		e := entry{by: make([]place, len(by))}
-		for i := range by {
-			is, ok := row[2*i].(uint8)
-			held, ok2 := row[2*i+1].(string)
-			if !ok || !ok2 {
-				return nil, errShape
-			}
-			e.by[i] = place{is == 1, held}
-		}
-		n, ok := row[2*len(by)].(int64)
-		if !ok {
-			return nil, errShape
-		}
-		e.n = n
-		out = append(out, e)
 	}
-	return out, nil
 }
 
 // rows writes entries, sorted.
-func (p *plan) rows(all []entry) ([]Row, error) {
-	order := p.order()
+func (p *plan) rows(all []entry, number func(entry) Number) []Row {
+	return p.rowsBy(all, nil, number)
+}
+
+// rowsBy writes entries, sorted; those of a coordinate that has a rank by it.
+func (p *plan) rowsBy(all []entry, rank map[string]int, number func(entry) Number) []Row {
+	order, at := p.order(), p.topAt()
 	slices.SortFunc(all, func(a, b entry) int {
 		for _, i := range order {
-			if c := p.by[i].compare(a.by[i], b.by[i]); c != 0 {
+			x, y := a.by[i], b.by[i]
+			if i == at && x.told && y.told && rank[x.held] != rank[y.held] {
+				return cmp.Compare(rank[x.held], rank[y.held])
+			}
+			if c := p.by[i].compare(x, y); c != 0 {
 				return c
 			}
 		}
@@ -121,20 +194,16 @@ func (p *plan) rows(all []entry) ([]Row, error) {
 	})
 	out := make([]Row, 0, len(all))
 	for _, e := range all {
-		r := Row{By: map[string]any{}, Number: shown(e.n)}
+		r := Row{By: map[string]any{}, Number: number(e)}
 		for i, c := range p.by {
-			v, err := c.show(e.by[i])
-			if err != nil {
-				return nil, err
-			}
-			r.By[c.name] = v
+			r.By[c.name] = c.show(e.by[i])
 			if !e.by[i].told {
 				r.Other = append(r.Other, c.name)
 			}
 		}
 		out = append(out, r)
 	}
-	return out, nil
+	return out
 }
 
 // order is which coordinates rows are sorted by: time first.
@@ -150,56 +219,9 @@ func (p *plan) order() []int {
 	return append(time, rest...)
 }
 
-// compare sorts places of one coordinate: what is not told comes last.
-func (c coordinate) compare(a, b place) int {
-	if a.told != b.told {
-		if a.told {
-			return -1
-		}
-		return 1
-	}
-	if c.column.Kind == event.Int {
-		x, errX := strconv.ParseInt(a.held, 10, 64)
-		y, errY := strconv.ParseInt(b.held, 10, 64)
-		if errX == nil && errY == nil {
-			return cmp.Compare(x, y)
-		}
-	}
-	return cmp.Compare(a.held, b.held)
-}
-
-// maskedValue stands for every value of a dimension that a credential may not
-// see.
-const maskedValue = "masked"
-
-// show writes a place as answers do.
-func (c coordinate) show(at place) (any, error) {
-	var v any = at.held
-	var err error
-	switch {
-	case !at.told:
-		return nil, nil
-	case c.masked:
-		return maskedValue, nil
-	case c.isTime():
-		return showBucket(c.bucket, at.held), nil
-	case !c.isDimension() || c.dim.Hour || c.column.Kind == event.String:
-	case at.held == "":
-		return nil, nil
-	case c.column.Kind == event.Int:
-		v, err = strconv.ParseInt(at.held, 10, 64)
-	case c.column.Kind == event.Bool:
-		v, err = strconv.ParseBool(at.held)
-	}
-	if err != nil {
-		return nil, fault.Corrupt.Errorf("the dimension %s holds what is not a value of it", c.name)
-	}
-	return v, nil
-}
-
 // keepTop keeps the p.top largest values of one coordinate, over all rows, and
 // adds up the rest of each row's kind where numbers add up.
-func (p *plan) keepTop(all []entry) []entry {
+func (p *plan) keepTop(all []entry) ([]entry, map[string]int) {
 	at := p.topAt()
 	sums := map[string]int64{}
 	for _, e := range all {
@@ -209,36 +231,28 @@ func (p *plan) keepTop(all []entry) []entry {
 	}
 	names := sortedNames(sums)
 	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(sums[b], sums[a]) })
-	if len(names) > p.top {
-		names = names[:p.top]
+	rank := map[string]int{}
+	for i, name := range names[:min(len(names), p.top)] {
+		rank[name] = i + 1
 	}
-	keep := map[string]bool{}
-	for _, n := range names {
-		keep[n] = true
-	}
-	merged := map[string]*entry{}
-	var out []*entry
+	var out []entry
+	merged := map[string]int{} // where in out
 	for _, e := range all {
-		if !e.by[at].told || !keep[e.by[at].held] {
+		if !e.by[at].told || rank[e.by[at].held] == 0 {
 			if !p.metric.Value.Additive() {
 				continue
 			}
 			e.by = slices.Clone(e.by)
 			e.by[at] = place{}
 		}
-		id := id(e.by)
-		if same := merged[id]; same != nil {
-			same.n += e.n
+		if i, ok := merged[id(e.by)]; ok {
+			out[i].n += e.n
 			continue
 		}
-		merged[id] = &e
-		out = append(out, &e)
+		merged[id(e.by)] = len(out)
+		out = append(out, e)
 	}
-	all = all[:0]
-	for _, e := range out {
-		all = append(all, *e)
-	}
-	return all
+	return out, rank
 }
 
 // id tells places apart.
@@ -251,23 +265,4 @@ func id(by []place) string {
 	return string(b)
 }
 
-// begin is an answer without numbers.
-func (p *plan) begin() Answer {
-	a := Answer{Metric: p.metric.Name, By: []string{}, Rows: []Row{}, Total: hidden, Zone: p.metric.Zone.String(), Notes: []string{}}
-	if !p.metric.Public {
-		a.K = p.metric.K
-	}
-	for _, c := range p.by {
-		a.By = append(a.By, c.name)
-	}
-	a.From, a.To = instant(p.fromAt), instant(p.toAt)
-	return a
-}
-
-func instant(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
-}
+func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

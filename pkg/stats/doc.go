@@ -18,8 +18,8 @@
 // # What a number is
 //
 //   - count, sum: cells added up. A cell that does not tell what the answer is
-//     split by stands in a row marked other; one that does not tell what a
-//     filter asks for lies beside the answer.
+//     split by stands in a row marked other; one that does not tell whether it
+//     is what the days and filters ask for lies beside the answer.
 //   - distinct: a number of subjects in one bucket of time, as it was published.
 //     Such numbers do not add up over time or values, and are never added up.
 //     Each service counts its own, and the counts are added: nobody can join
@@ -30,7 +30,8 @@
 // # Whose numbers
 //
 // The principal's tenant (P14), its services, and where it is limited to them
-// its products. A dimension that is masked for it shows "masked", in one row,
+// the cells that tell one of its products. A dimension that is masked for it,
+// by its name or by that of a field it is made of, shows "masked", in one row,
 // and can be no filter (P15).
 //
 // # Concurrency

@@ -2,6 +2,7 @@ package stats
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -9,7 +10,10 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 )
 
-// MaxCells is how many cells an explanation lists, the newest first.
+// maxTold is how many dimensions a cell has columns for.
+const maxTold = 8
+
+// MaxCells is how many cells of a metric an explanation lists.
 const MaxCells = 1000
 
 // A Cell is one published number, as it was cut.
@@ -19,7 +23,7 @@ type Cell struct {
 	Bucket  string `json:"bucket"`
 	First   string `json:"first_day"`
 	Last    string `json:"last_day"`
-	// Told are the dimensions that it tells, as text.
+	// Told are the dimensions that it tells, as text; an absent value is "".
 	Told map[string]string `json:"told"`
 	// Other are those that were folded.
 	Other []string  `json:"other"`
@@ -29,54 +33,63 @@ type Cell struct {
 	Subjects string `json:"subjects"`
 }
 
-// cells lists the cells behind an answer.
-func (s *Stats) cells(ctx context.Context, p *plan, where []string, params map[string]any) ([]Cell, error) {
-	columns := []string{"toString(service)", "toString(bucket)", "toString(first_day)", "toString(last_day)", "toString(cube)", "toInt64(level)", "toInt64(value)", "occurred_at"}
+// explain lists the cells behind an answer.
+func (s *Stats) explain(ctx context.Context, p *plan, a *Answer) error {
+	if len(a.found.behind) == 0 {
+		return nil
+	}
+	q := s.newQuery(p)
+	columns := []string{"toString(service)", "toString(bucket)", "toString(first_day)", "toString(last_day)", "toString(cube)", "level", "value", "occurred_at"}
 	for i := range maxTold {
 		columns = append(columns, "toString("+policy.ColumnTold(i)+")")
 	}
-	result, err := s.cfg.Warehouse.Rows(ctx, "SELECT "+strings.Join(columns, ", ")+"\nFROM "+s.cfg.Warehouse.Table(policy.CellTable)+
-		"\nWHERE "+join(where)+"\nORDER BY last_day DESC, first_day DESC, occurred_at DESC, event_id\nLIMIT "+strconv.Itoa(MaxCells), params)
+	result, err := s.cfg.Warehouse.Rows(ctx, "SELECT "+strings.Join(columns, ", ")+"\nFROM "+q.table+
+		"\nWHERE "+strings.Join(join(a.found.behind)(q), " AND ")+
+		"\nORDER BY last_day DESC, first_day DESC, occurred_at DESC, service, bucket, cube, level DESC, d1, d2, d3, d4\nLIMIT "+strconv.Itoa(MaxCells+1), q.params)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	subjects := "at least " + strconv.Itoa(p.metric.K)
-	if p.metric.Public {
-		subjects = "public"
+	for _, row := range result.Rows[:min(len(result.Rows), MaxCells)] {
+		c, err := cellOf(p.metric, row)
+		if err != nil {
+			return err
+		}
+		a.Cells = append(a.Cells, c)
 	}
-	out := []Cell{}
-	for _, row := range result.Rows {
-		if len(row) != len(columns) {
-			return nil, errShape
-		}
-		var texts [5]string
-		for i := range texts {
-			texts[i], _ = row[i].(string)
-		}
-		level, ok := row[5].(int64)
-		value, ok2 := row[6].(int64)
-		at, ok3 := row[7].(time.Time)
-		if !ok || !ok2 || !ok3 {
-			return nil, errShape
-		}
-		c := Cell{Metric: p.metric.Name, Service: texts[0], Bucket: texts[1], First: texts[2], Last: texts[3],
-			Told: map[string]string{}, Other: []string{}, Value: value, Cut: at.UTC(), Subjects: subjects}
-		for i, name := range strings.Split(texts[4], ",") {
-			if name == "" || i >= maxTold {
-				continue
-			}
-			if held, _ := row[8+i].(string); int64(i) < level {
-				c.Told[name] = held
-				if p.masks(name) {
-					c.Told[name] = maskedValue
-				}
-			} else {
-				c.Other = append(c.Other, name)
-			}
-		}
-		out = append(out, c)
+	if len(result.Rows) > MaxCells {
+		a.Notes = append(a.Notes, fmt.Sprintf("More than %d cells are behind this answer; the newest are listed.", MaxCells))
 	}
-	return out, nil
+	return nil
 }
 
-func join(where []string) string { return strings.Join(where, " AND ") }
+func cellOf(m *policy.Metric, row []any) (Cell, error) {
+	const texts, told = 5, 8 // of how many columns begin the row, and where the values do
+	var text [texts]string
+	if len(row) != told+maxTold {
+		return Cell{}, errShape
+	}
+	for i := range text {
+		text[i], _ = row[i].(string)
+	}
+	level, ok := row[texts].(int64)
+	value, ok2 := row[texts+1].(int64)
+	at, ok3 := row[texts+2].(time.Time)
+	if !ok || !ok2 || !ok3 {
+		return Cell{}, errShape
+	}
+	c := Cell{Metric: m.Name, Service: text[0], Bucket: text[1], First: text[2], Last: text[3],
+		Told: map[string]string{}, Other: []string{}, Value: value, Cut: at.UTC(), Subjects: "public"}
+	if !m.Public {
+		c.Subjects = "at least " + strconv.Itoa(m.K)
+	}
+	for i, name := range strings.Split(text[4], ",") {
+		switch {
+		case name == "" || i >= maxTold:
+		case int64(i) < level:
+			c.Told[name], _ = row[told+i].(string)
+		default:
+			c.Other = append(c.Other, name)
+		}
+	}
+	return c, nil
+}

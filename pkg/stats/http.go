@@ -25,55 +25,13 @@ var askers = []access.Role{access.Analyst, access.Officer, access.Operator}
 //
 // from and to are YYYY-MM-DD, a day in the metric's zone, or RFC 3339, where
 // such a day begins; from ≤ day < to. by and filters may be repeated; a
-// filter's values are alternatives. Without format, Accept chooses between
+// filter's values are alternatives. With explain=1 the cells behind the answer
+// are listed: beside it in JSON, below it in a table, and instead of it in CSV.
+// Without format, Accept chooses between
 // application/json, text/csv and text/plain.
 func (s *Stats) Routes(mux *http.ServeMux) {
 	s.cfg.Gate.Handle(mux, "GET /v1/stats", askers, s.serveList, access.Honors(access.LimitServices, access.LimitProducts, access.LimitMasked))
 	s.cfg.Gate.Handle(mux, "GET /v1/stats/{metric}", askers, s.serveAnswer, access.Honors(access.LimitServices, access.LimitProducts, access.LimitMasked))
-}
-
-// Listed describes a metric to those who may ask for it.
-type Listed struct {
-	Name        string            `json:"name"`
-	Title       string            `json:"title"`
-	Description string            `json:"description"`
-	Value       string            `json:"value"` // count, sum, distinct, current or ratio
-	K           int               `json:"k"`     // 0 when public
-	Public      bool              `json:"public"`
-	Zone        string            `json:"zone"` // where days begin
-	Dimensions  []ListedDimension `json:"dimensions"`
-}
-
-// ListedDimension describes a dimension.
-type ListedDimension struct {
-	Name        string `json:"name"`
-	Type        string `json:"type"` // service, a bucket of time, hour, or the type of a column
-	Description string `json:"description,omitempty"`
-}
-
-// List describes every metric, by name.
-func (s *Stats) List() []Listed {
-	out := []Listed{}
-	for _, m := range s.metrics {
-		l := Listed{
-			Name: m.Name, Title: m.Title, Description: m.Description, Value: string(m.Value),
-			Public: m.Public, Zone: m.Zone.String(), Dimensions: []ListedDimension{},
-		}
-		if !m.Public {
-			l.K = m.K
-		}
-		l.Dimensions = append(l.Dimensions, ListedDimension{Name: serviceName, Type: serviceName, Description: "The service that sent the events."})
-		for _, b := range bucketsOf(m) {
-			l.Dimensions = append(l.Dimensions, ListedDimension{Name: string(b), Type: "bucket", Description: bucketAbout[b]})
-		}
-		for _, d := range m.Dimensions {
-			ld := ListedDimension{Name: d.Name}
-			ld.Type, ld.Description = kindOf(m, d)
-			l.Dimensions = append(l.Dimensions, ld)
-		}
-		out = append(out, l)
-	}
-	return out
 }
 
 func (s *Stats) serveList(w http.ResponseWriter, r *http.Request, _ access.Principal) {
@@ -140,9 +98,9 @@ const (
 // question than was asked.
 func (s *Stats) parseQuestion(r *http.Request) (q Question, format string, err error) {
 	q = Question{Metric: r.PathValue("metric"), Filters: map[string][]string{}}
-	zone := time.UTC
-	if m, err := s.metric(q.Metric); err == nil {
-		zone = m.Zone
+	m, err := s.metric(q.Metric)
+	if err != nil {
+		return q, "", err
 	}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -163,9 +121,9 @@ func (s *Stats) parseQuestion(r *http.Request) (q Question, format string, err e
 		case len(v) > 1:
 			err = fault.Invalid.Errorf("a parameter other than by and filter is given twice")
 		case name == "from":
-			q.From, err = parseTime(name, v[0], zone)
+			q.From, err = parseTime(name, v[0], m.Zone)
 		case name == "to":
-			q.To, err = parseTime(name, v[0], zone)
+			q.To, err = parseTime(name, v[0], m.Zone)
 		case name == "top":
 			if q.Top, err = strconv.Atoi(v[0]); err != nil || q.Top < 1 {
 				err = fault.Invalid.Errorf("top must be a whole number above 0")
@@ -198,8 +156,8 @@ func parseTime(name, s string, zone *time.Location) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
 	}
-	if t, err := time.ParseInLocation(time.DateOnly, s, zone); err == nil {
-		return t, nil
+	if t, err := time.Parse(time.DateOnly, s); err == nil {
+		return beginningOf(t, zone), nil
 	}
 	return time.Time{}, fault.Invalid.Errorf("%s must be a day as YYYY-MM-DD, or when one begins as RFC 3339 writes it", name)
 }

@@ -30,7 +30,7 @@ func newNumbers(reg prometheus.Registerer) (numbers, error) {
 		}, []string{"metric"}),
 		hidden: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lethe_analyst_hidden_rows_total",
-			Help: "Rows of answers that were hidden, because too few subjects stood behind them.",
+			Help: "Rows of answers without a number: ratios of which a part is not published.",
 		}, []string{"metric"}),
 	}
 	for _, c := range []prometheus.Collector{n.questions, n.seconds, n.hidden} {

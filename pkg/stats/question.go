@@ -28,134 +28,188 @@ type Question struct {
 	// By are coordinates: service, a bucket of time, dimensions of the metric.
 	// At most [MaxDimensions].
 	By []string
-	// From and To bound the days: from ≤ day < to. Each is the start of a day
+	// From and To bound the days: from ≤ day < to. Each is where a day begins
 	// in the metric's zone. Zero is open: everything that was published.
 	From, To time.Time
 	// Filters keep cells by coordinate: one of the values, each as an answer
 	// shows it. An empty value stands for an absent one.
 	Filters map[string][]string
-	// Top, when not zero, keeps the largest values of the last dimension in
-	// By, and adds the others up.
+	// Top, when not zero, keeps the largest values of the last coordinate in
+	// By that is not time, the largest first. The others are added up where
+	// they can be.
 	Top int
 	// Explain asks for the cells behind the answer, too.
 	Explain bool
 }
 
-// The days that a question may name. Outside of them there are no events.
-var (
-	earliest = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
-	latest   = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
-)
-
 // plan is a question that was found to make sense, for one principal.
 type plan struct {
 	metric       *policy.Metric
-	tenant       string
-	services     []string // empty: all
+	who          access.Principal
 	by           []coordinate
 	from, to     string    // days; "" is open
 	fromAt, toAt time.Time // as they were asked
-	masked       []string
 	filters      []filter
 	top          int
 	explain      bool
+
+	cubes []string // by which cells of the metric were cut
 }
-
-// coordinate is something that cells are told by.
-type coordinate struct {
-	name   string
-	bucket policy.Bucket // of a stretch of time
-	dim    policy.Dimension
-	column policy.Column // of a dimension that stands on one
-	masked bool
-}
-
-const serviceName = "service"
-
-func (c coordinate) isTime() bool      { return c.bucket != "" }
-func (c coordinate) isDimension() bool { return c.dim.Name != "" }
 
 // filter keeps cells of which a coordinate is one of the values.
 type filter struct {
 	coordinate
-	values []string // as cells hold them
-	scope  bool     // of the principal, not of the question
+	values  []string // as cells hold them
+	windows []window // instead, of time
+	scope   bool     // of the principal, not of the question
 }
 
 // plan holds a question to what the metric declares and the principal may see.
 // Its errors name what the policy declares and repeat nothing of the question,
 // in which anything may stand.
 func (q Question) plan(m *policy.Metric, who access.Principal) (*plan, error) {
-	p := &plan{metric: m, tenant: who.Tenant, services: who.Services, masked: who.Masked,
-		fromAt: q.From, toAt: q.To, top: q.Top, explain: q.Explain}
+	p := &plan{metric: m, who: who, fromAt: q.From, toAt: q.To, top: q.Top, explain: q.Explain}
+	for _, check := range []func(Question) error{p.split, p.days, p.filter, p.products, p.checkTop, p.checkExplain} {
+		if err := check(q); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (p *plan) split(q Question) error {
 	if len(q.By) > MaxDimensions {
-		return nil, fault.Invalid.Errorf("a question has at most %d dimensions", MaxDimensions)
+		return fault.Invalid.Errorf("a question has at most %d dimensions", MaxDimensions)
 	}
 	for i, name := range q.By {
 		c, err := p.coordinate(name)
-		if err != nil {
-			return nil, err
+		switch {
+		case err != nil:
+			return err
+		case slices.Contains(q.By[:i], name):
+			return fault.Invalid.Errorf("the dimension %s is named twice", name)
+		case c.isTime() && slices.ContainsFunc(p.by, coordinate.isTime):
+			return fault.Invalid.Errorf("a question is split by one bucket of time")
 		}
-		if slices.Contains(q.By[:i], name) {
-			return nil, fault.Invalid.Errorf("the dimension %s is named twice", name)
-		}
-		if c.isTime() && slices.ContainsFunc(p.by, coordinate.isTime) {
-			return nil, fault.Invalid.Errorf("a question is split by one bucket of time")
-		}
-		c.masked = who.IsMasked(name)
 		p.by = append(p.by, c)
 	}
-	if err := p.days(q.From, q.To); err != nil {
-		return nil, err
+	return nil
+}
+
+// days checks the bounds: each is where a day begins.
+func (p *plan) days(q Question) error {
+	for _, b := range []struct {
+		name string
+		t    time.Time
+		day  *string
+	}{{"from", q.From, &p.from}, {"to", q.To, &p.to}} {
+		if b.t.IsZero() {
+			continue
+		}
+		if p.metric.Value == policy.Current {
+			return fault.Invalid.Errorf("the metric %s is about the present: it takes no from and to", p.metric.Name)
+		}
+		if b.t.Before(earliest) || b.t.After(latest) {
+			return fault.Invalid.Errorf("from and to must lie between %d and %d", earliest.Year(), latest.Year())
+		}
+		day, ok := dayBeginning(b.t, p.metric.Zone)
+		if !ok {
+			return fault.Invalid.Errorf("%s must be where a day begins in %s: numbers are published by day", b.name, p.metric.Zone)
+		}
+		*b.day = day
 	}
+	if p.from != "" && p.to != "" && p.from >= p.to {
+		return fault.Invalid.Errorf("from must be before to")
+	}
+	return nil
+}
+
+func (p *plan) filter(q Question) error {
 	values := 0
 	for _, name := range slices.Sorted(maps.Keys(q.Filters)) {
 		c, err := p.coordinate(name)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if who.IsMasked(name) {
-			return nil, fault.Denied.Errorf("the dimension %s is masked for this credential: it can be no filter", name)
+		if c.masked {
+			return fault.Denied.Errorf("the dimension %s is masked for this credential: it can be no filter", name)
 		}
 		if values += len(q.Filters[name]); values > MaxValues {
-			return nil, fault.Invalid.Errorf("a question has at most %d filter values", MaxValues)
+			return fault.Invalid.Errorf("a question has at most %d filter values", MaxValues)
 		}
 		f, err := newFilter(c, q.Filters[name])
 		if err != nil {
-			return nil, err
+			return err
 		}
 		p.filters = append(p.filters, f)
 	}
-	if err := p.products(who); err != nil {
-		return nil, err
+	return nil
+}
+
+// newFilter checks values against what they are compared with.
+func newFilter(c coordinate, values []string) (filter, error) {
+	f := filter{coordinate: c}
+	if len(values) == 0 {
+		return f, fault.Invalid.Errorf("the filter %s has no value", c.name)
 	}
-	return p, p.checkTop()
+	for _, v := range values {
+		switch {
+		case c.isTime():
+			w, ok := parseBucket(c.bucket, v)
+			if !ok {
+				return f, fault.Invalid.Errorf("the filter %s must be written as answers show it: %s", c.name, bucketForm[c.bucket])
+			}
+			f.windows = append(f.windows, w)
+			continue
+		case v == "": // absent
+		case c.dim.Hour:
+			t, err := time.Parse(time.RFC3339, v)
+			if err != nil || t.Truncate(time.Hour) != t {
+				return f, fault.Invalid.Errorf("the filter %s must be when an hour begins, as answers show it", c.name)
+			}
+			v = t.UTC().Format(time.RFC3339)
+		case c.column.Kind == event.Int:
+			n, err := strconv.ParseInt(v, 10, 64)
+			if err != nil {
+				return f, fault.Invalid.Errorf("the filter %s must be an integer", c.name)
+			}
+			v = strconv.FormatInt(n, 10)
+		case c.column.Kind == event.Bool:
+			if v != "true" && v != "false" {
+				return f, fault.Invalid.Errorf("the filter %s must be true or false", c.name)
+			}
+		}
+		f.values = append(f.values, v)
+	}
+	return f, nil
 }
 
 // productName is the dimension that a credential may be limited by.
 const productName = "product"
 
 // products keeps to the cells that tell one of the principal's products. P15.
-func (p *plan) products(who access.Principal) error {
-	if len(who.Products) == 0 {
+func (p *plan) products(Question) error {
+	if len(p.who.Products) == 0 {
 		return nil
 	}
 	c, err := p.coordinate(productName)
 	if err != nil {
 		return fault.Denied.Errorf("this credential is limited to products, which the metric %s does not tell", p.metric.Name)
 	}
-	p.filters = append(p.filters, filter{coordinate: c, values: who.Products, scope: true})
+	c.masked = false // who sees none of its values is limited by them all the same
+	p.filters = append(p.filters, filter{coordinate: c, values: p.who.Products, scope: true})
 	return nil
 }
 
-func (p *plan) masks(name string) bool { return slices.Contains(p.masked, name) }
-
-func (p *plan) checkTop() error {
+func (p *plan) checkTop(Question) error {
 	if p.top == 0 {
 		return nil
 	}
 	if p.top < 0 || p.top > MaxTop {
 		return fault.Invalid.Errorf("top must be between 1 and %d", MaxTop)
+	}
+	if p.metric.Value == policy.Ratio {
+		return fault.Invalid.Errorf("the metric %s is a ratio: it has no top, because ratios do not add up", p.metric.Name)
 	}
 	i := p.topAt()
 	if i < 0 {
@@ -177,117 +231,59 @@ func (p *plan) topAt() int {
 	return -1
 }
 
+// checkExplain keeps cells, which are listed one by one, from who may not see
+// all that they tell.
+func (p *plan) checkExplain(Question) error {
+	if !p.explain {
+		return nil
+	}
+	for _, name := range coordinatesOf(p.metric) {
+		if c, err := p.coordinate(name); err == nil && c.masked {
+			return fault.Denied.Errorf("the dimension %s is masked for this credential: it cannot list cells", name)
+		}
+	}
+	return nil
+}
+
+// time is the bucket that an answer is split by.
+func (p *plan) time() (coordinate, bool) {
+	for _, c := range p.by {
+		if c.isTime() {
+			return c, true
+		}
+	}
+	return coordinate{}, false
+}
+
+// times are the filters of the question that are about time.
+func (p *plan) times() []filter {
+	return slices.DeleteFunc(slices.Clone(p.filters), func(f filter) bool { return !f.isTime() })
+}
+
+// open says whether a question names no days at all.
+func (p *plan) open() bool { return p.from == "" && p.to == "" && len(p.times()) == 0 }
+
 // coordinate finds what cells of the metric are told by.
 func (p *plan) coordinate(name string) (coordinate, error) {
 	m := p.metric
+	c := coordinate{name: name, masked: p.who.IsMasked(name)}
 	if name == serviceName {
-		return coordinate{name: name}, nil
-	}
-	if b := policy.Bucket(name); slices.Contains(bucketsOf(m), b) {
-		return coordinate{name: name, bucket: b}, nil
-	}
-	if d, ok := m.Dimension(name); ok {
-		c := coordinate{name: name, dim: d}
-		if !d.Hour {
-			c.column, _ = m.Table.Column(d.Column)
-		}
 		return c, nil
 	}
-	return coordinate{}, fault.Invalid.Errorf("the metric %s has no such dimension; it has %s", m.Name, strings.Join(coordinatesOf(m), ", "))
-}
-
-// bucketsOf are the stretches of time that a question may be split by.
-func bucketsOf(m *policy.Metric) []policy.Bucket {
-	switch m.Value {
-	case policy.Count, policy.Sum:
-		return []policy.Bucket{policy.Day, policy.Week, policy.Month}
-	case policy.Distinct:
-		return m.Buckets
-	case policy.Ratio:
-		a, b := bucketsOf(m.Parts[0]), bucketsOf(m.Parts[1])
-		return slices.DeleteFunc(slices.Clone(a), func(x policy.Bucket) bool { return !slices.Contains(b, x) })
+	if b := policy.Bucket(name); slices.Contains(bucketsOf(m), b) {
+		c.bucket = b
+		return c, nil
 	}
-	return nil
-}
-
-// coordinatesOf names all that a metric may be split by.
-func coordinatesOf(m *policy.Metric) []string {
-	names := []string{serviceName}
-	for _, b := range bucketsOf(m) {
-		names = append(names, string(b))
+	d, ok := m.Dimension(name)
+	if !ok {
+		return c, fault.Invalid.Errorf("the metric %s has no such dimension; it has %s", m.Name, strings.Join(coordinatesOf(m), ", "))
 	}
-	for _, d := range m.Dimensions {
-		names = append(names, d.Name)
-	}
-	return names
-}
-
-// days checks the bounds: each is where a day begins.
-func (p *plan) days(from, to time.Time) error {
-	for _, b := range []struct {
-		name string
-		t    time.Time
-		day  *string
-	}{{"from", from, &p.from}, {"to", to, &p.to}} {
-		if b.t.IsZero() {
-			continue
+	c.dim = d
+	c.column, _ = columnOf(m, d)
+	for _, alternative := range c.column.From {
+		for _, f := range alternative {
+			c.masked = c.masked || p.who.IsMasked(f.Name)
 		}
-		t := b.t.In(p.metric.Zone)
-		switch {
-		case p.metric.Value == policy.Current:
-			return fault.Invalid.Errorf("the metric %s is about the present: it takes no from and to", p.metric.Name)
-		case t.Before(earliest) || t.After(latest):
-			return fault.Invalid.Errorf("from and to must lie between %d and %d", earliest.Year(), latest.Year())
-		case !t.Equal(startOfDay(t)):
-			return fault.Invalid.Errorf("%s must be where a day begins in %s: numbers are published by day", b.name, p.metric.Zone)
-		}
-		*b.day = t.Format(time.DateOnly)
 	}
-	if p.from != "" && p.to != "" && p.from >= p.to {
-		return fault.Invalid.Errorf("from must be before to")
-	}
-	return nil
-}
-
-// startOfDay is the first instant of a day in its zone, which is not midnight
-// where clocks are set at midnight.
-func startOfDay(t time.Time) time.Time {
-	y, m, d := t.Date()
-	return time.Date(y, m, d, 0, 0, 0, 0, t.Location())
-}
-
-// newFilter checks values against what they are compared with.
-func newFilter(c coordinate, values []string) (filter, error) {
-	f := filter{coordinate: c}
-	if len(values) == 0 {
-		return f, fault.Invalid.Errorf("the filter %s has no value", c.name)
-	}
-	for _, v := range values {
-		switch {
-		case c.isTime():
-			held, ok := parseBucket(c.bucket, v)
-			if !ok {
-				return f, fault.Invalid.Errorf("the filter %s must be a %s as answers show it, %s", c.name, c.bucket, bucketExample[c.bucket])
-			}
-			v = held
-		case v == "":
-		case c.dim.Hour:
-			t, err := time.Parse(time.RFC3339, v)
-			if err != nil || t.Truncate(time.Hour) != t {
-				return f, fault.Invalid.Errorf("the filter %s must be the start of an hour, as answers show it", c.name)
-			}
-		case c.column.Kind == event.Int:
-			n, err := strconv.ParseInt(v, 10, 64)
-			if err != nil {
-				return f, fault.Invalid.Errorf("the filter %s must be an integer", c.name)
-			}
-			v = strconv.FormatInt(n, 10)
-		case c.column.Kind == event.Bool:
-			if v != "true" && v != "false" {
-				return f, fault.Invalid.Errorf("the filter %s must be true or false", c.name)
-			}
-		}
-		f.values = append(f.values, v)
-	}
-	return f, nil
+	return c, nil
 }

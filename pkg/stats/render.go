@@ -18,11 +18,22 @@ const totalCell = "(total)"
 const otherCell = "(other)"
 
 // CSV writes the answer as RFC 4180: the dimensions, value, hidden; the last
-// line is the total. A hidden number is empty. Text that a spreadsheet would
+// line is the total. A hidden number is empty. An explained answer is written
+// as its cells: one table is what programs read. Text that a spreadsheet would
 // take for a formula gets a leading apostrophe.
 func (a Answer) CSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
+	if a.Cells != nil {
+		a.cellLines(func(line []string) {
+			for i := range line {
+				line[i] = unformula(line[i])
+			}
+			_ = out.Write(line)
+		})
+		out.Flush()
+		return out.Error()
+	}
 	line := append(append([]string{}, a.By...), "value", "hidden")
 	_ = out.Write(line)
 	for _, l := range a.lines() {
@@ -30,8 +41,8 @@ func (a Answer) CSV(w io.Writer) error {
 			s, isText := v.(string)
 			if !isText {
 				s = plain(v)
-			} else if s != "" && strings.ContainsRune("=+-@\t\r\n|%", rune(s[0])) {
-				s = "'" + s
+			} else {
+				s = unformula(s)
 			}
 			line[i] = s
 		}
@@ -69,9 +80,18 @@ func (a Answer) Table(w io.Writer) error {
 	if err := out.Flush(); err != nil {
 		return err
 	}
-	if len(a.Cells) > 0 {
+	if a.Cells != nil {
 		fmt.Fprintln(w)
-		if err := a.cellTable(w); err != nil {
+		a.cellLines(func(line []string) {
+			for i := range line {
+				line[i] = printable(line[i])
+				if line[i] == "" {
+					line[i] = "-"
+				}
+			}
+			fmt.Fprintln(out, strings.Join(line, "\t"))
+		})
+		if err := out.Flush(); err != nil {
 			return err
 		}
 	}
@@ -83,25 +103,36 @@ func (a Answer) Table(w io.Writer) error {
 	return nil
 }
 
-// cellTable writes the cells behind an answer.
-func (a Answer) cellTable(w io.Writer) error {
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "METRIC\tSERVICE\tBUCKET\tDAYS\tTELLS\tVALUE\tSUBJECTS\tCUT AT")
+// cellLines writes the cells behind an answer: a line of names, and one of each
+// cell. Dimensions that a cell was not cut by are empty.
+func (a Answer) cellLines(write func(line []string)) {
+	dims := map[string]bool{}
 	for _, c := range a.Cells {
-		days := c.First
-		if c.Last != c.First {
-			days += " to " + c.Last
+		for _, name := range append(sortedNames(c.Told), c.Other...) {
+			dims[name] = true
 		}
-		var told []string
-		for _, name := range sortedNames(c.Told) {
-			told = append(told, name+"="+printable(c.Told[name]))
-		}
-		if len(told) == 0 {
-			told = []string{"-"}
-		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", c.Metric, c.Service, c.Bucket, days, strings.Join(told, " "), c.Value, c.Subjects, c.Cut.Format(time.RFC3339))
 	}
-	return out.Flush()
+	names := sortedNames(dims)
+	write(slices.Concat([]string{"metric", "service", "bucket", "first_day", "last_day"}, names, []string{"value", "subjects", "cut_at"}))
+	for _, c := range a.Cells {
+		line := []string{c.Metric, c.Service, c.Bucket, c.First, c.Last}
+		for _, name := range names {
+			if slices.Contains(c.Other, name) {
+				line = append(line, otherCell)
+			} else {
+				line = append(line, c.Told[name])
+			}
+		}
+		write(append(line, strconv.FormatInt(c.Value, 10), c.Subjects, c.Cut.Format(time.RFC3339)))
+	}
+}
+
+// unformula keeps a spreadsheet from running text.
+func unformula(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r\n|%", rune(s[0])) {
+		return "'" + s
+	}
+	return s
 }
 
 // line is a row with its dimensions in order, or the total.

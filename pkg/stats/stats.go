@@ -73,20 +73,14 @@ func (s *Stats) ask(ctx context.Context, who access.Principal, m *policy.Metric,
 	}
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	if m.Value == policy.Ratio {
-		return s.ratio(ctx, who, m, q)
-	}
 	p, err := q.plan(m, who)
 	if err != nil {
 		return Answer{}, err
 	}
-	switch m.Value {
-	case policy.Distinct:
-		return s.distinct(ctx, p)
-	case policy.Current:
-		return s.current(ctx, p)
+	if m.Value == policy.Ratio {
+		return s.ratio(ctx, p, q)
 	}
-	return s.additive(ctx, p)
+	return s.answer(ctx, p)
 }
 
 // metric finds a metric by name.

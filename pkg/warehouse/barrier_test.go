@@ -66,8 +66,8 @@ func TestAPeriodThatChangedActsOnWhatIsThere(t *testing.T) {
 			row.ExpiresAt = policy.Period{Days: 30}.After(at)
 			insert(t, loader, s.batch(row), "")
 		}
-		if n := count(t, s.as(warehouse.UserAnalyst), "visit"); n != want {
-			t.Errorf("with a rule of %s the analyst sees %d rows, want %d", period, n, want)
+		if n := count(t, s.as(warehouse.UserCells), "visit"); n != want {
+			t.Errorf("with a rule of %s who cuts cells sees %d rows, want %d", period, n, want)
 		}
 		if n := count(t, s.as(warehouse.UserVerify), "visit"); n != 5 { // the control
 			t.Errorf("with a rule of %s %d rows are there, want 5", period, n)
@@ -82,7 +82,7 @@ func TestTheBarrierFallsWhenThePeriodEnds(t *testing.T) {
 	for _, period := range []string{"1 month", "24 months", "7 days"} {
 		s := startWith(t, policyWith(t, period))
 		s.applied()
-		loader, analyst, retention := s.as(warehouse.UserLoader), s.as(warehouse.UserAnalyst), s.as(warehouse.UserRetention)
+		loader, cells, retention := s.as(warehouse.UserLoader), s.as(warehouse.UserCells), s.as(warehouse.UserRetention)
 		class := s.table("visit").Class
 		var occurred []time.Time
 		for _, at := range []string{
@@ -122,8 +122,8 @@ func TestTheBarrierFallsWhenThePeriodEnds(t *testing.T) {
 			if _, err := retention.Advance(t.Context(), at); err != nil {
 				t.Fatal(err)
 			}
-			if n := count(t, analyst, "visit"); n != visible(at) {
-				t.Errorf("%s, at %v: the analyst sees %d rows, want %d", period, at, n, visible(at))
+			if n := count(t, cells, "visit"); n != visible(at) {
+				t.Errorf("%s, at %v: who cuts cells sees %d rows, want %d", period, at, n, visible(at))
 			}
 		}
 	}

@@ -41,6 +41,10 @@ func DDL(pol *policy.Policy) string {
 	for _, t := range HoldTables(pol) {
 		fmt.Fprintf(&b, "\n%s;\n", h.createHoldTable(t))
 	}
+	b.WriteString("\n" + layout{database: StatsDatabase}.createDatabase() + ";\n")
+	for _, v := range views(pol) {
+		fmt.Fprintf(&b, "\n%s;\n", v.create(l))
+	}
 	return b.String()
 }
 

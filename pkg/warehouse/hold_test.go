@@ -314,15 +314,15 @@ func TestNobodyButThoseWhoMustTouchesWhatIsHeld(t *testing.T) {
 		{"ALTER TABLE lethe_hold.visit DROP PARTITION ('2001-01-01', 'x')", []string{"retention"}},
 		{"ALTER TABLE lethe_hold.visit UPDATE path = '' WHERE 0", nil},
 		{"ALTER TABLE lethe_hold.visit MODIFY TTL hold_until + toIntervalDay(3)", []string{"admin"}},
-		{"SELECT count() FROM lethe.visit WHERE visitor != ''", []string{"admin", "rebuild", "analyst", "verify", "hold"}},
-		{"SELECT count() FROM lethe.visit_lasting WHERE method != ''", []string{"admin", "rebuild", "analyst", "verify"}},
+		{"SELECT count() FROM lethe.visit WHERE visitor != ''", []string{"admin", "rebuild", "verify", "hold", "cells"}},
+		{"SELECT count() FROM lethe.visit_lasting WHERE method != ''", []string{"admin", "rebuild", "verify"}},
 		{"INSERT INTO lethe.clock SELECT now64(3) WHERE 0", []string{"admin", "rebuild", "retention"}},
 		{"TRUNCATE TABLE lethe_hold.visit", nil},
 		{"DROP TABLE lethe_hold.visit", nil},
 		{"DROP DATABASE lethe_hold", nil},
 		{"EXCHANGE TABLES lethe_hold.visit AND lethe.visit", nil},
 	} {
-		for _, user := range []string{"admin", "loader", "retention", "analyst", "verify", "rebuild", "hold"} {
+		for _, user := range []string{"admin", "loader", "retention", "analyst", "verify", "rebuild", "hold", "cells"} {
 			may := false
 			for _, u := range d.may {
 				may = may || u == user

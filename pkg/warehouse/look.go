@@ -58,6 +58,9 @@ func (w *Warehouse) listed(pol *policy.Policy) map[string]bool {
 		out[w.staging()+"."+t.Name] = true
 		out[HoldDatabase+"."+t.Name] = !t.Class.Lasting
 	}
+	for _, v := range views(pol) {
+		out[StatsDatabase+"."+v.name] = true
+	}
 	return out
 }
 

@@ -140,7 +140,10 @@ func TestWhoeverVerifiesSeesEveryTableAndChangesNone(t *testing.T) {
 		}
 		names = append(names, found.Database+"."+found.Table)
 	}
-	want := []string{"lethe.clock"}
+	want := []string{"lethe.clock", "stats.cells"}
+	for _, m := range s.pol.Metrics() {
+		want = append(want, "stats."+m.Name)
+	}
 	for _, table := range s.pol.Tables() {
 		want = append(want, "lethe."+table.Name)
 		if !table.Class.Lasting {

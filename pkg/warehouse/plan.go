@@ -39,7 +39,11 @@ func (w *Warehouse) Plan(ctx context.Context, pol *policy.Policy) ([]Change, err
 		return nil, err
 	}
 	l := single(w.database, FirstEpoch)
-	return append(have.changes(l, pol), held.holdChanges(l.holds(), pol)...), nil
+	seen, err := w.viewChanges(ctx, l, pol)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(have.changes(l, pol), held.holdChanges(l.holds(), pol), seen), nil
 }
 
 // Apply makes the warehouse what the policy asks for, as far as that loses

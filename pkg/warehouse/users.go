@@ -2,6 +2,7 @@ package warehouse
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lethe-pipeline/lethe/pkg/policy"
@@ -17,12 +18,15 @@ const (
 	UserRebuild = "rebuild"
 	// UserRetention drops what has expired and moves Lethe's clock.
 	UserRetention = "retention"
-	// UserAnalyst reads event tables behind the read barrier.
+	// UserAnalyst reads published cells and nothing else.
 	UserAnalyst = "analyst"
 	// UserVerify reads everything and changes nothing.
 	UserVerify = "verify"
 	// UserHold copies rows that a legal hold covers.
 	UserHold = "hold"
+	// UserCells cuts cells: it reads event tables behind the read barrier, as
+	// far as metrics need them.
+	UserCells = "cells"
 )
 
 // A User is who may do what. The zero grants allow nothing.
@@ -36,15 +40,19 @@ type User struct {
 	// Settings hold for every query of the user. It may lower those that
 	// begin with max_, and change no other.
 	Settings map[string]string
-	// ReadOnly is the engine's own level: 2 reads and may set settings.
+	// Changeable settings are for a query to choose all the same.
+	Changeable []string
+	// ReadOnly is the engine's own level: 1 reads, 2 reads and may set
+	// settings.
 	ReadOnly int
 }
 
 // maxQuerySeconds bounds one question of an analyst.
 const maxQuerySeconds = 60
 
-// Users derives the users from the policy: each with the least it needs, and
-// the analyst behind the read barrier on every event table (P4, P5, P6, P7, P8).
+// Users derives the users from the policy: each with the least it needs. Who
+// cuts cells stands behind the read barrier on every event table (P4, P5, P6,
+// P7, P8), and the analyst sees no event table at all (P19).
 //
 // The loader sees expired rows, as it must to recognize a late duplicate, but
 // of each row only which event it is.
@@ -54,13 +62,22 @@ func Users(pol *policy.Policy) []User {
 	loader := User{Name: UserLoader, Grants: []string{"GRANT SELECT ON " + clock}}
 	analyst := User{
 		Name:     UserAnalyst,
-		Grants:   []string{"GRANT SELECT ON " + clock},
-		Filters:  map[string]string{},
 		ReadOnly: 2,
 		Settings: map[string]string{
 			"max_execution_time": fmt.Sprint(maxQuerySeconds),
 			"max_memory_usage":   "1000000000", // bytes
 			"max_result_rows":    "1000000",
+		},
+	}
+	cells := User{
+		Name:     UserCells,
+		Grants:   []string{"GRANT SELECT ON " + clock},
+		Filters:  map[string]string{},
+		ReadOnly: 2,
+		Settings: map[string]string{
+			// Others ask too; a round can take its time.
+			"max_threads":      "2",
+			"max_memory_usage": "1500000000", // bytes; what does not fit is cut coarser
 		},
 	}
 	hold := User{Name: UserHold, Grants: []string{
@@ -81,16 +98,23 @@ func Users(pol *policy.Policy) []User {
 		loader.Grants = append(loader.Grants,
 			"GRANT INSERT ON "+name,
 			"GRANT SELECT("+strings.Join(knownColumns, ", ")+") ON "+name)
-		analyst.Grants = append(analyst.Grants, "GRANT SELECT ON "+name)
-		analyst.Filters[name] = barrier(t)
+		if t.Name == policy.CellTable {
+			analyst.Grants = append(analyst.Grants, "GRANT SELECT ON "+name)
+			cells.Grants = append(cells.Grants, "GRANT SELECT ON "+name)
+		} else if columns := cutColumns(pol, t); len(columns) > 0 {
+			cells.Grants = append(cells.Grants, "GRANT SELECT("+strings.Join(columns, ", ")+") ON "+name)
+			cells.Filters[name] = barrier(t)
+		}
 	}
-	return []User{
+	return append([]User{
 		{Name: UserAdmin, Grants: []string{
 			"GRANT SELECT, INSERT, CREATE DATABASE, CREATE TABLE, ALTER TABLE ON " + db + ".*",
 			// It makes the tables of holds and reads none of their rows.
 			"GRANT SHOW, CREATE DATABASE, CREATE TABLE, ALTER COLUMN, ALTER TTL, ALTER SETTINGS, ALTER MODIFY COMMENT ON " + HoldDatabase + ".*",
 			"GRANT TABLE ENGINE ON *",
 			"GRANT SELECT ON system.*",
+			"GRANT SHOW, CREATE DATABASE, CREATE VIEW, DROP VIEW ON " + StatsDatabase + ".*",
+			"GRANT SET DEFINER ON " + UserView,
 		}},
 		loader,
 		{Name: UserRebuild, Grants: []string{
@@ -117,5 +141,38 @@ func Users(pol *policy.Policy) []User {
 			"GRANT SHOW ON *.*",
 		}},
 		hold,
+		cells,
+	}, sqlUsers()...)
+}
+
+// cutColumns are the columns of a table that cutting the cells of its metrics
+// takes; none where it has no metric.
+func cutColumns(pol *policy.Policy, t *policy.Table) []string {
+	used := map[string]bool{}
+	for _, m := range pol.Metrics() {
+		if m.Table != t {
+			continue
+		}
+		for _, c := range t.Columns {
+			if c.Name == m.Subject || c.Name == m.Of || m.Subject != "" && c.Bridges == m.Subject {
+				used[c.Name] = true
+			}
+		}
+		for _, w := range m.Where {
+			used[w.Column] = true
+		}
+		for _, d := range m.Dimensions {
+			used[d.Column] = true
+		}
 	}
+	if len(used) == 0 && !slices.ContainsFunc(pol.Metrics(), func(m *policy.Metric) bool { return m.Table == t }) {
+		return nil
+	}
+	columns := []string{"tenant", "service", "event_id", "occurred_at", "epoch", "log_seq"}
+	for _, c := range t.Columns {
+		if used[c.Name] {
+			columns = append(columns, c.Name)
+		}
+	}
+	return columns
 }

@@ -29,6 +29,9 @@ func UsersXML(pol *policy.Policy) []byte {
 				x.in("lethe_"+u.Name, func() { x.profile(u) })
 			}
 		})
+		// It limits nothing and counts nothing: a count of rows read would
+		// tell an analyst of other tenants' cells.
+		x.in("quotas", func() { x.line("<lethe/>") })
 		x.in("users", func() {
 			x.line(`<default remove="remove"/>`)
 			for _, u := range users {
@@ -59,11 +62,24 @@ func (x *xmlWriter) profile(u User) {
 			x.line("<" + n + "><const/></" + n + ">")
 		}
 		for _, n := range names {
-			if strings.HasPrefix(n, "max_") {
+			change := slices.Contains(u.Changeable, n)
+			switch {
+			case strings.HasPrefix(n, "max_"):
 				// In most limits 0 stands for none.
-				x.in(n, func() { x.leaf("min", "1"); x.leaf("max", u.Settings[n]) })
-			} else {
+				x.in(n, func() {
+					x.leaf("min", "1")
+					x.leaf("max", u.Settings[n])
+					if change {
+						x.line("<changeable_in_readonly/>")
+					}
+				})
+			case !change:
 				x.line("<" + n + "><const/></" + n + ">")
+			}
+		}
+		for _, n := range u.Changeable {
+			if u.Settings[n] == "" {
+				x.line("<" + n + "><changeable_in_readonly/></" + n + ">")
 			}
 		}
 	})
@@ -72,7 +88,7 @@ func (x *xmlWriter) profile(u User) {
 func (x *xmlWriter) user(u User) {
 	x.line(fmt.Sprintf(`<password_sha256_hex from_env=%q/>`, PasswordVariable(u.Name)))
 	x.leaf("profile", "lethe_"+u.Name)
-	x.leaf("quota", "default")
+	x.leaf("quota", "lethe")
 	x.in("networks", func() { x.leaf("ip", "::/0") }) // the network is the container's
 	x.in("grants", func() {
 		// A user without any grant in this file may do everything.

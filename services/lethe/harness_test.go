@@ -246,6 +246,7 @@ func (r *running) Try(args ...string) (stdout, stderr string, err error) {
 type answer struct {
 	Rows []struct {
 		By     map[string]any `json:"by"`
+		Other  []string       `json:"other"`
 		Value  *float64       `json:"value"`
 		Hidden bool           `json:"hidden"`
 	} `json:"rows"`
@@ -255,7 +256,7 @@ type answer struct {
 	} `json:"total"`
 }
 
-// Ask asks for a metric. An empty total is 0.
+// Ask asks for a metric: for what is published of it by then.
 func (r *running) Ask(metric string, args ...string) answer {
 	r.t.Helper()
 	var a answer
@@ -271,6 +272,13 @@ func (r *running) Total(metric string) int {
 		return -1
 	}
 	return int(*a.Total.Value)
+}
+
+// Shows waits until the total of a metric is n: what came becomes cells when
+// it has been quiet for a while. What is too little for a cell never does.
+func (r *running) Shows(n int, metric string, args ...string) {
+	r.t.Helper()
+	r.until(fmt.Sprintf("%s are %d", metric, n), func() bool { return r.Ask(metric, args...).total() == n })
 }
 
 // account is what `import` and `publish` print with -o json.

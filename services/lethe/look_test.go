@@ -33,6 +33,24 @@ func (r *running) Look(f func(ctx context.Context, w *warehouse.Warehouse)) {
 	})
 }
 
+// Rows holds the number of rows of a table to what it should be: all of them,
+// those too that are too few to be published. Lethe is stopped for it, and
+// started again.
+func (r *running) Rows(table string, want int, where ...string) {
+	r.t.Helper()
+	r.Stop()
+	r.Look(func(ctx context.Context, w *warehouse.Warehouse) {
+		sql := "SELECT count() FROM " + w.Table(table)
+		if len(where) > 0 {
+			sql += " WHERE " + strings.Join(where, " AND ")
+		}
+		if n := one(r.t, ctx, w, sql); n != want {
+			r.t.Errorf("table %s has %d rows, want %d", table, n, want)
+		}
+	})
+	r.Start()
+}
+
 // engineAlone runs the engine without Lethe, for one user, while f does what it
 // does.
 func (r *running) engineAlone(user embedded.EngineUser, f func(ctx context.Context, e *embedded.Engine)) {

@@ -75,9 +75,7 @@ func TestEventIsAddedWithTwoFiles(t *testing.T) {
 	b.WriteString(`{"event":"download","data":{"product":"planner"}}` + "\n")
 	r.Publish(b.String()).check(t, 81, 80, 0, map[string]int{"ip is missing": 1})
 	r.Settle()
-	if n := r.Total("downloads"); n != 80 {
-		t.Errorf("%d downloads, want 80", n)
-	}
+	r.Shows(80, "downloads")
 	got := map[string]float64{}
 	for _, row := range r.Ask("downloads", "--by", "edition").Rows {
 		if row.Value != nil {
@@ -87,9 +85,7 @@ func TestEventIsAddedWithTwoFiles(t *testing.T) {
 	if diff := cmp.Diff(map[string]float64{"free": 32, "pro": 48}, got); diff != "" {
 		t.Errorf("downloads by edition (-want +got):\n%s", diff)
 	}
-	if n := r.Total("pro_customers"); n != 24 {
-		t.Errorf("%d customers of pro, want 24", n)
-	}
+	r.Shows(24, "pro_customers")
 	if _, stderr, err := r.Try("ask", "installs"); status(t, err) != 1 || stderr == "" {
 		t.Errorf("asking for what is no metric: status %d, %q", status(t, err), stderr)
 	}

@@ -50,9 +50,7 @@ func TestQuarantinedEventsCountOnceThePolicyHasLearned(t *testing.T) {
 	r := up(t)
 	r.Publish(requestsOf(sound, unsound)).check(t, sound+unsound, sound+unsound, 0, nil)
 	r.Settle()
-	if n := r.Total("requests"); n != sound {
-		t.Errorf("%d requests, want %d", n, sound)
-	}
+	r.Shows(sound, "requests")
 	waiting := func() (events int) {
 		t.Helper()
 		var list struct {
@@ -109,8 +107,9 @@ func TestQuarantinedEventsCountOnceThePolicyHasLearned(t *testing.T) {
 		t.Errorf("lethe plan says: %s", out)
 	}
 	r.Settle()
-	if n := r.Total("requests"); n != sound+unsound {
-		t.Errorf("%d requests, want %d", n, sound+unsound)
+	// So few wait until there are more.
+	if n := r.Total("requests"); n != sound {
+		t.Errorf("%d requests, want %d", n, sound)
 	}
 	r.Stop()
 	r.Look(func(ctx context.Context, w *warehouse.Warehouse) {
