@@ -55,7 +55,7 @@ type site struct {
 	bucket *eventlog.Bucket // the loader's, as the operator
 	all    *eventlog.Log    // as the operator
 
-	// admin, analyst and verify are the warehouse as those users.
+	// admin may do everything; analyst and verify are those users.
 	admin, analyst, verify *warehouse.Warehouse
 
 	door       *http.ServeMux // the gateway's
@@ -198,7 +198,7 @@ func (s *site) startStores() {
 
 	s.engine = lethetest.NewEngine(s.t, filepath.Join(s.dir, "clickhouse"), lethetest.EngineUsers(s.pol)...)
 	s.stores = append(s.stores, s.run("clickhouse", s.engine))
-	s.admin = s.as(warehouse.UserAdmin, &s.stores)
+	s.admin = s.as(lethetest.Overseer, &s.stores)
 	s.must(warehouse.Apply(ctx, s.admin, s.pol))
 	s.analyst, s.verify = s.as(warehouse.UserAnalyst, &s.stores), s.as(warehouse.UserVerify, &s.stores)
 

@@ -54,7 +54,7 @@ func Users() []User {
 				info(bucketPrefix+LoaderBucket), get(bucketPrefix+LoaderBucket), remove(bucketPrefix+LoaderBucket),
 			)...,
 		),
-		service("retention", []string{CommandTopic("clock")},
+		service("retention", []string{CommandTopic("clock"), CommandTopic("retain")},
 			info(RawStream), info(CleanStream), info(QuarantineStream),
 			purge(RawStream), purge(CleanStream), purge(QuarantineStream),
 			remove(RawStream), remove(CleanStream), remove(QuarantineStream),
@@ -68,6 +68,8 @@ func Users() []User {
 			AuditTopics, info(AuditStream), get(AuditStream),
 			bucketTopic(RetentionBucket, ">"),
 			info(bucketPrefix+RetentionBucket), get(bucketPrefix+RetentionBucket), remove(bucketPrefix+RetentionBucket),
+			// How many rows the loader has stored.
+			get(bucketPrefix+LoaderBucket),
 			// What is on hold, and the end of a hold.
 			bucketTopic(HoldBucket, ">"), info(bucketPrefix+HoldBucket), get(bucketPrefix+HoldBucket),
 			info(HoldStream), purge(HoldStream),

@@ -192,7 +192,7 @@ func newLabOf(t testing.TB, pol, users *policy.Policy) *lab {
 		t.Cleanup(func() { _ = w.Close() })
 		return w
 	}
-	l.admin = open(warehouse.UserAdmin)
+	l.admin = open(lethetest.Overseer)
 	if err := warehouse.Apply(t.Context(), l.admin, pol); err != nil {
 		t.Fatal(err)
 	}

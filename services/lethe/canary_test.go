@@ -59,6 +59,7 @@ func TestMarkedPeopleAreFoundNowhere(t *testing.T) {
 	r.Settle()
 	listen(t, e, pol, "table", "csv")
 	nameFiles(t, e, people[5])
+	walkTheConsole(t, e, people[6])
 
 	var marks lethetest.Marks
 	for _, c := range people {
