@@ -70,7 +70,8 @@ func TestDerivedFilesFollowFromThePolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		if derived[e.Name()] == nil {
+		// What openapi.json follows from, services/lethe sees: the gate's rules.
+		if derived[e.Name()] == nil && e.Name() != "openapi.json" {
 			t.Errorf("derived/%s follows from nothing", e.Name())
 		}
 	}

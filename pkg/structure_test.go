@@ -45,17 +45,19 @@ var mayImport = []struct {
 	{"pkg/pseudonymizer", "fault event policy eventlog treatment keyring crashpoint metric"},
 	{"pkg/loader", "fault event policy eventlog warehouse keyring crashpoint metric"},
 	{"pkg/hold", "fault metric event policy eventlog warehouse keyring audit access"},
-	{"pkg/cell", "fault metric event policy eventlog warehouse crashpoint"}, // seals through an interface; opens nothing
-	{"pkg/retention", "fault metric event policy eventlog warehouse keyring audit folder hold crashpoint"},
+	{"pkg/cell", "fault metric event policy eventlog warehouse crashpoint"},                                       // seals through an interface; opens nothing
+	{"pkg/retention", "fault metric event policy eventlog warehouse keyring audit folder hold loader crashpoint"}, // reads the loader's books
 	{"pkg/stats", "fault event policy warehouse access"},
 	{"pkg/sqldoor", "fault warehouse access"},
 	{"pkg/verify", "fault metric event policy eventlog warehouse keyring audit folder hold access"},
 	{"pkg/evidence", "fault event policy audit verify access"},
 	{"pkg/operation", "fault policy catalog eventlog warehouse access audit"},
+	{"pkg/console", "fault event policy access audit catalog verify evidence operation hold"}, // shows; decides nothing
 	{"pkg/logformat", "fault"},
 	{"pkg/client", "fault"},
 	{"pkg/config", "fault"},
 	{"pkg/process", ""},
+	{"pkg/openapi", "fault event policy catalog audit access gateway hold stats verify evidence operation process"}, // describes what they serve
 	{"pkg/embedded", "process"},
 	{"pkg/lethetest", "*"},
 	{"pkg/assembly", "*"},

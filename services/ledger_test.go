@@ -124,7 +124,7 @@ func (s *site) differences(l *ledger) []string {
 		out = append(out, "publishing: "+p)
 	}
 	known, unknown := 0, 0
-	for _, row := range s.rows(s.verify(), "SELECT event_id, count() FROM lethe.http_access GROUP BY event_id") {
+	for _, row := range s.rows(s.reader(), "SELECT event_id, count() FROM lethe.http_access GROUP BY event_id") {
 		id, n := row[0].(string), row[1].(uint64)
 		switch {
 		case n != 1:
@@ -146,8 +146,9 @@ func (s *site) differences(l *ledger) []string {
 	return out
 }
 
-// verify reads everything, as compliance may.
-func (s *site) verify() *warehouse.Warehouse {
+// reader reads every row that has not expired, as whoever rebuilds may.
+func (s *site) reader() *warehouse.Warehouse {
 	s.t.Helper()
-	return s.warehouse(warehouse.UserVerify, "compliance", "LETHE_CLICKHOUSE_PASSWORD")
+	given := warehouseUsers[warehouse.UserRebuild]
+	return s.warehouse(warehouse.UserRebuild, given.service, given.variable)
 }

@@ -120,7 +120,7 @@ func deeds() []deed {
 		{what: "look up in the record", topic: at("STREAM.MSG.GET", "LETHE_AUDIT"), body: `{"seq":1}`, may: []string{"retention", "compliance"}},
 		{what: "look up in holds", topic: at("STREAM.MSG.GET", "LETHE_HOLD"), body: `{"seq":1}`, may: []string{"compliance"}},
 		{what: "look up in quarantine", topic: at("STREAM.MSG.GET", "LETHE_QUARANTINE"), body: `{"seq":1}`, may: []string{"pseudonymizer"}},
-		{what: "look up manifests", topic: at("STREAM.MSG.GET", "KV_lethe_loader"), body: `{"seq":1}`, may: []string{"loader"}},
+		{what: "look up manifests", topic: at("STREAM.MSG.GET", "KV_lethe_loader"), body: `{"seq":1}`, may: []string{"loader", "retention"}}, // how much came
 		{what: "purge the raw log", topic: at("STREAM.PURGE", "LETHE_RAW"), body: `{"filter":"none"}`, may: []string{"retention"}},
 		{what: "purge the clean log", topic: at("STREAM.PURGE", "LETHE_CLEAN"), body: `{"filter":"none"}`, may: []string{"retention"}},
 		{what: "purge the record", topic: at("STREAM.PURGE", "LETHE_AUDIT"), body: `{"filter":"none"}`, may: []string{"compliance"}},

@@ -2,7 +2,11 @@ package services_test
 
 import (
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,7 +85,7 @@ func TestServicesApartAreOneFlow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := s.verify()
+		w := s.reader()
 		before, err := w.Fingerprint(t.Context(), pol)
 		if err != nil || len(before) == 0 {
 			t.Fatalf("the warehouse is empty: %v", err)
@@ -107,6 +111,29 @@ func TestServicesApartAreOneFlow(t *testing.T) {
 			if _, _, err := s.try(service, args...); err == nil {
 				t.Errorf("%s answers lethe %s", service, args[0])
 			}
+		}
+	})
+
+	t.Run("console", func(t *testing.T) {
+		// The compliance service asks the analyst for who is signed in.
+		jar, _ := cookiejar.New(nil)
+		client := &http.Client{Jar: jar, Timeout: time.Minute}
+		at := "http://" + s.listen["compliance"] + "/console/"
+		read := func(resp *http.Response, err error) string {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			text, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(text)
+		}
+		read(client.PostForm(at+"signin", url.Values{"credential": {s.credential("analyst")}}))
+		if page := read(client.Get(at + "usage?metric=requests&by=&from=")); !strings.Contains(page, ">2,000<") {
+			t.Error("the console does not show what the analyst answers")
 		}
 	})
 

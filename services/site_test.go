@@ -71,6 +71,7 @@ func newSite(t testing.TB) *site {
 	s.addresses["0.0.0.0:7481"] = s.addresses["pseudonymizer:7481"]
 	for _, name := range services {
 		s.listen[name] = freeAddress(t)
+		s.addresses[name+":7480"] = s.listen[name]
 		s.processes[name] = &process{
 			t: t, name: name, log: &lethetest.Buffer{},
 			args: append([]string{program(t, s.project.Services[name].Command[0])}, s.project.Services[name].Command[1:]...),

@@ -168,12 +168,7 @@ func (g *Gate) judge(r *http.Request, route *rule, p *Principal) *denial {
 	case !slices.Contains(route.Roles, p.Role):
 		return denied("role", "this is not for the role %s", p.Role)
 	case !p.CoversAddress(g.source(r)):
-		// Who has the secret and is in the wrong place may be a thief.
-		if g.locks.tell(p.ID, g.cfg.Now()) {
-			g.cfg.Log.WarnContext(r.Context(), "credential used from a wrong network", "principal", *p)
-			g.alert(Alert{Kind: AlertNetwork, Credential: p.ID})
-		}
-		return denied("network", "this credential is not for this network")
+		return g.misplaced(r, *p)
 	case !p.CoversRoute(route.Pattern):
 		return denied("route", "this credential is not for this route")
 	case len(tenants) > 1 || len(tenants) == 1 && tenants[0] != p.Tenant:
@@ -184,6 +179,16 @@ func (g *Gate) judge(r *http.Request, route *rule, p *Principal) *denial {
 		return denied("limit", "this cannot keep to what this credential is limited to")
 	}
 	return err
+}
+
+// misplaced is the refusal of a credential that is not for the network it is
+// used from. Who has the secret and is in the wrong place may be a thief.
+func (g *Gate) misplaced(r *http.Request, p Principal) *denial {
+	if g.locks.tell(p.ID, g.cfg.Now()) {
+		g.cfg.Log.WarnContext(r.Context(), "credential used from a wrong network", "principal", p)
+		g.alert(Alert{Kind: AlertNetwork, Credential: p.ID})
+	}
+	return denied("network", "this credential is not for this network")
 }
 
 // purposeOf is what a request is for.

@@ -32,7 +32,7 @@ func TestTheBackstopRemovesWhatRetentionForgot(t *testing.T) {
 		t.Cleanup(func() { _ = w.Close() })
 		return w
 	}
-	admin := open(warehouse.UserAdmin, lethetest.Password(warehouse.UserAdmin))
+	admin := open(lethetest.Overseer, lethetest.Password(lethetest.Overseer))
 	if err := warehouse.Apply(t.Context(), admin, pol); err != nil {
 		t.Fatal(err)
 	}

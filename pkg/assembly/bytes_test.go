@@ -124,7 +124,7 @@ func (s *site) publishMarked(word string, occurred time.Time) *lethetest.Marks {
 			if c.Kind != event.Token || c.Bridges != "" {
 				continue
 			}
-			r, err := s.verify.Rows(s.t.Context(), fmt.Sprintf("SELECT DISTINCT %s FROM %s WHERE expiry_day = {day:Date} AND %[1]s != toFixedString('', 20)",
+			r, err := s.admin.Rows(s.t.Context(), fmt.Sprintf("SELECT DISTINCT %s FROM %s WHERE expiry_day = {day:Date} AND %[1]s != toFixedString('', 20)",
 				c.Name, s.verify.Table(name)), map[string]any{"day": string(event.DayOf(table.Class.ExpiresAt(occurred)))})
 			s.must(err)
 			for _, row := range r.Rows {

@@ -22,6 +22,7 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/keyring"
 	"github.com/lethe-pipeline/lethe/pkg/operation"
 	"github.com/lethe-pipeline/lethe/pkg/process"
+	"github.com/lethe-pipeline/lethe/pkg/retention"
 	"github.com/lethe-pipeline/lethe/pkg/verify"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
@@ -55,7 +56,8 @@ var Compliance = Part{"compliance", func(ctx context.Context, site *Site) (proce
 	as := func(credential string) audit.Recorder { return record.As(credential) }
 	site.recordAccess(record)
 	site.store.Routes(site.gate, site.mux)
-	entries, sequencer, err := site.auditLog(ctx, nc, record, w)
+	clock := retention.Clock(eventlog.OpenBucket(nc, eventlog.RetentionBucket))
+	entries, sequencer, err := site.auditLog(ctx, nc, record, clock)
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +89,7 @@ var Compliance = Part{"compliance", func(ctx context.Context, site *Site) (proce
 		Next:     nextPolicy(site.Config),
 	}).Routes(site.mux)
 
+	dataDir, own := site.ownDir()
 	verifier := verify.New(verify.Config{
 		Policy:    site.Policy,
 		Warehouse: w,
@@ -100,6 +103,9 @@ var Compliance = Part{"compliance", func(ctx context.Context, site *Site) (proce
 			return strays, ask(ctx, nc, commandStrays, nil, &strays)
 		},
 		Folders:    site.verifyFolders(),
+		Seen:       retention.Sightings(eventlog.OpenBucket(nc, eventlog.RetentionBucket)),
+		DataDir:    dataDir,
+		Own:        own,
 		KnownUsers: site.knownEngineUsers(),
 		Stages:     stages,
 		Audit:      entries,
@@ -128,7 +134,7 @@ var Compliance = Part{"compliance", func(ctx context.Context, site *Site) (proce
 	}
 	maker.Routes(site.mux)
 
-	copier, err := site.holdKeeping(ctx, nc, holds, record)
+	copier, err := site.holdKeeping(ctx, nc, holds, record, clock)
 	if err != nil {
 		return nil, err
 	}
@@ -136,14 +142,15 @@ var Compliance = Part{"compliance", func(ctx context.Context, site *Site) (proce
 }}
 
 // auditLog opens the audit log of this Lethe, making it if there is none, and
-// what fills it.
-func (s *Site) auditLog(ctx context.Context, nc *nats.Conn, record *audit.Writer, w *warehouse.Warehouse) (*audit.Log, *audit.Sequencer, error) {
+// what fills it. A log that is made where there was one is found by the stream,
+// which remembers it, and goes on record.
+func (s *Site) auditLog(ctx context.Context, nc *nats.Conn, record *audit.Writer, clock readClock) (*audit.Log, *audit.Sequencer, error) {
 	log := s.Log.With("service", "audit")
 	c := audit.Config{
-		Dir:    s.dir(s.Config.Audit.Dir, "audit"),
+		Dir:    auditDir(s.Config),
 		Origin: s.Config.Audit.Origin,
 		Log:    log,
-		Now:    (&steadyClock{read: w.Clock}).now,
+		Now:    (&steadyClock{read: clock}).now,
 		Kept:   s.keptYear,
 	}
 	entries, err := audit.Open(ctx, c)
@@ -179,7 +186,7 @@ func (s *Site) keptYear(year int, now time.Time) bool {
 }
 
 // holdKeeping serves legal holds, and returns what copies what they cover.
-func (s *Site) holdKeeping(ctx context.Context, nc *nats.Conn, holds *hold.Store, record *audit.Writer) (process.Service, error) {
+func (s *Site) holdKeeping(ctx context.Context, nc *nats.Conn, holds *hold.Store, record *audit.Writer, clock readClock) (process.Service, error) {
 	w, err := s.Warehouse(ctx, warehouse.UserHold)
 	if err != nil {
 		return nil, err
@@ -201,7 +208,7 @@ func (s *Site) holdKeeping(ctx context.Context, nc *nats.Conn, holds *hold.Store
 		Log:       eventlog.NewLog(nc),
 		Appender:  frames,
 		Keys:      keys,
-		Warehouse: w,
+		Warehouse: clocked{w, clock},
 		Recorder:  record.As("hold"),
 		Logger:    log,
 		Metrics:   s.Registry,
@@ -212,7 +219,8 @@ func (s *Site) holdKeeping(ctx context.Context, nc *nats.Conn, holds *hold.Store
 	keeper, err := hold.NewKeeper(hold.KeeperConfig{
 		Policy: s.Policy, Store: holds, Gate: s.gate, Logger: log,
 		As:    func(credential string) audit.Recorder { return record.As(credential) },
-		Clock: w.Clock,
+		Clock: clock,
+		Known: s.knownService(nc),
 		Wake:  copier.Wake,
 	})
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 
 // openRoutes are those that need no credential: they show how the process is,
 // and no data. The last one tells a publisher of the right method.
-var openRoutes = []string{"GET /healthz", "GET /readyz", "GET /metrics", "GET /v1/sql/ping", "/v1/events"}
+var openRoutes = []string{"GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json", "GET /v1/sql/ping", "/v1/events"}
 
 // Door is the process's HTTP listener. It opens last, when every part has put
 // its routes on it, and shuts first. What can be reached from other machines

@@ -5,5 +5,5 @@ package assembly
 // gateway opens only when what it accepts has somewhere to go. It stops in
 // reverse. The door, through which all of them serve HTTP, comes last.
 func Everything() []Part {
-	return []Part{NATS, ClickHouse, Policy, Keyring, Loader, Cells, Pseudonymizer, Retention, Analyst, Compliance, Gateway}
+	return []Part{NATS, ClickHouse, Policy, Keyring, Loader, Cells, Pseudonymizer, Retention, Analyst, Compliance, Gateway, Console}
 }

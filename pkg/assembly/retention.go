@@ -8,6 +8,7 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/hold"
 	"github.com/lethe-pipeline/lethe/pkg/keyring"
+	"github.com/lethe-pipeline/lethe/pkg/loader"
 	"github.com/lethe-pipeline/lethe/pkg/operation"
 	"github.com/lethe-pipeline/lethe/pkg/process"
 	"github.com/lethe-pipeline/lethe/pkg/retention"
@@ -41,6 +42,7 @@ var Retention = Part{"retention", func(ctx context.Context, site *Site) (process
 	r := retention.New(retention.Config{
 		Policy:    site.Policy,
 		Warehouse: w,
+		Arrived:   loader.OpenBooks(eventlog.OpenBucket(nc, eventlog.LoaderBucket)).Arrived,
 		Log:       eventlog.NewLog(nc),
 		Keys:      keys,
 		Holds:     hold.NewStore(eventlog.OpenBucket(nc, eventlog.HoldBucket)),
@@ -56,7 +58,10 @@ var Retention = Part{"retention", func(ctx context.Context, site *Site) (process
 	confirm := onCommand(site, nc, operation.CommandClock, func(ctx context.Context, _ any) (any, error) {
 		return nil, r.ConfirmClock(ctx)
 	})
-	return reporting(site, nc, "retention", r.Numbers, withCommands(r, confirm)), nil
+	now := onCommand(site, nc, operation.CommandRetain, func(ctx context.Context, _ any) (any, error) {
+		return nil, r.Once(ctx)
+	})
+	return reporting(site, nc, "retention", r.Numbers, withCommands(r, confirm, now)), nil
 }}
 
 // owner names this process in leases; empty is a random name. A Lethe of its

@@ -12,6 +12,7 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/hold"
 	"github.com/lethe-pipeline/lethe/pkg/keyring"
+	"github.com/lethe-pipeline/lethe/pkg/loader"
 	"github.com/lethe-pipeline/lethe/pkg/retention"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
@@ -61,6 +62,10 @@ func (f *fuse) wire(c *retention.Config) {
 	c.Holds = fusedHolds{f, c.Holds}
 	c.Bucket = fusedBucket{f, c.Bucket}
 	c.Recorder = fusedRecorder{f, c.Recorder}
+	arrived := c.Arrived
+	c.Arrived = func(ctx context.Context, confirmed uint64) (loader.Arrived, error) {
+		return ask(f, func() (loader.Arrived, error) { return arrived(ctx, confirmed) })
+	}
 }
 
 type fusedWarehouse struct {
@@ -92,8 +97,20 @@ func (w fusedWarehouse) DropIn(ctx context.Context, database, table string, day 
 	return w.do(func() error { return w.Warehouse.DropIn(ctx, database, table, day) })
 }
 
-func (w fusedWarehouse) RemoveEarly(ctx context.Context, table string, day event.Day, before time.Time, floor uint64) error {
-	return w.do(func() error { return w.Warehouse.RemoveEarly(ctx, table, day, before, floor) })
+func (w fusedWarehouse) DropEarly(ctx context.Context, table string, day event.Day, before time.Time, floor uint64) error {
+	return w.do(func() error { return w.Warehouse.DropEarly(ctx, table, day, before, floor) })
+}
+
+func (w fusedWarehouse) RemoveEarly(ctx context.Context, table string, days []event.Day, before time.Time, floor uint64) error {
+	return w.do(func() error { return w.Warehouse.RemoveEarly(ctx, table, days, before, floor) })
+}
+
+func (w fusedWarehouse) Removing(ctx context.Context, table string) (warehouse.Removal, error) {
+	return ask(w.fuse, func() (warehouse.Removal, error) { return w.Warehouse.Removing(ctx, table) })
+}
+
+func (w fusedWarehouse) GiveUp(ctx context.Context, table string) error {
+	return w.do(func() error { return w.Warehouse.GiveUp(ctx, table) })
 }
 
 func (w fusedWarehouse) DropHeld(ctx context.Context, hold string) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/hold"
+	"github.com/lethe-pipeline/lethe/pkg/loader"
 	"github.com/lethe-pipeline/lethe/pkg/retention"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
@@ -56,6 +57,7 @@ func (s *site) runRetention(f *fuse) error {
 		Holds: hold.NewStore(eventlog.OpenBucket(nc, eventlog.HoldBucket)), Bucket: eventlog.OpenBucket(nc, eventlog.RetentionBucket),
 		Recorder: s.recorder("retention", &stops), Logger: s.log, Metrics: prometheus.NewRegistry(), Now: s.clock,
 		Elapsed: func() time.Duration { return elapsed },
+		Arrived: loader.OpenBooks(eventlog.OpenBucket(nc, eventlog.LoaderBucket)).Arrived,
 	}
 	for _, f := range folders {
 		c.Folders = append(c.Folders, retention.Folder{Name: f.name, Dir: filepath.Join(s.dir, f.name), Governs: f.governs})

@@ -56,8 +56,8 @@ type site struct {
 	bucket *eventlog.Bucket // the loader's, as the operator
 	all    *eventlog.Log    // as the operator
 
-	// admin and verify are the warehouse as those users, reader as one of the
-	// test's own: see withReader.
+	// admin may do everything, reader as one of the test's own: see withReader;
+	// verify is that user.
 	admin, reader, verify *warehouse.Warehouse
 	publisher             *cut.Publisher
 
@@ -201,7 +201,7 @@ func (s *site) startStores() {
 
 	s.engine = lethetest.NewEngine(s.t, filepath.Join(s.dir, "clickhouse"), withReader(s.pol)...)
 	s.stores = append(s.stores, s.run("clickhouse", s.engine))
-	s.admin = s.as(warehouse.UserAdmin, &s.stores)
+	s.admin = s.as(lethetest.Overseer, &s.stores)
 	s.must(warehouse.Apply(ctx, s.admin, s.pol))
 	s.reader, s.verify = s.as(readerUser, &s.stores), s.as(warehouse.UserVerify, &s.stores)
 

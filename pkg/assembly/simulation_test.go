@@ -30,7 +30,7 @@ type course struct {
 // three of them, with everything that happens in 25; LETHE_TEST_LONG=1 is all.
 // LETHE_TEST_SEED repeats a run.
 func TestTwentyFiveMonths(t *testing.T) {
-	c := course{days: 90, holdAt: 2, shortenAt: 5, shorter: 10, lengthenAt: 20, holdUntil: 40, rebuildEvery: 50, verifyEvery: 35}
+	c := course{days: 90, holdAt: 2, shortenAt: 5, shorter: 10, lengthenAt: 20, holdUntil: 40, rebuildEvery: 29, verifyEvery: 35}
 	if os.Getenv("LETHE_TEST_LONG") != "" {
 		c = course{days: 780, holdAt: 100, shortenAt: 200, shorter: 45, holdUntil: 300, lengthenAt: 400, rebuildEvery: 150, verifyEvery: 30}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/evidence"
 	"github.com/lethe-pipeline/lethe/pkg/hold"
+	"github.com/lethe-pipeline/lethe/pkg/lethetest"
 	"github.com/lethe-pipeline/lethe/pkg/verify"
 )
 
@@ -39,7 +40,7 @@ func (s *site) verifier(stops *[]func()) *verify.Verifier {
 	s.must(err)
 	s.must(s.audit.Wait(s.t.Context(), info.Last))
 	c := verify.Config{
-		Policy: s.pol, Warehouse: s.verify, KnownUsers: []string{embedded.ProbeUser, readerUser}, EngineDir: filepath.Join(s.dir, "clickhouse"),
+		Policy: s.pol, Warehouse: s.verify, KnownUsers: []string{embedded.ProbeUser, readerUser, lethetest.Overseer}, EngineDir: filepath.Join(s.dir, "clickhouse"),
 		Streams: func(ctx context.Context) ([]eventlog.Sight, error) {
 			return eventlog.Look(ctx, js, eventlog.Streams(s.pol, eventlog.Limits{}))
 		},

@@ -27,6 +27,7 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 	"github.com/lethe-pipeline/lethe/pkg/keyring"
+	"github.com/lethe-pipeline/lethe/pkg/openapi"
 	"github.com/lethe-pipeline/lethe/pkg/operation"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/process"
@@ -105,6 +106,7 @@ func NewSite(c config.Config, log *slog.Logger) (*Site, error) {
 	})
 	s.onClose(reads.Close)
 	s.Health.Routes(s.mux)
+	openapi.Routes(s.mux, pol, s.gate)
 	return s, nil
 }
 

@@ -149,7 +149,7 @@ func (s *Site) apply(ctx context.Context, confirm func([]policy.Change) error) e
 		Now:      time.Now,
 		Log:      s.Log,
 		Confirm:  confirm,
-		// The admin sees every row.
+		// The admin sees the dates of every row.
 		Outlasting: w.Outlasting,
 		Apply:      func(ctx context.Context) error { return s.make(ctx, nc, js, w) },
 	})

@@ -23,11 +23,12 @@ type counts struct {
 	lag     prometheus.Gauge
 	commit  prometheus.Gauge
 	last    prometheus.Gauge
+	loss    prometheus.Gauge
 }
 
 func newCounts(reg prometheus.Registerer) *counts {
 	return &counts{
-		values: map[string]float64{"entries": 0, "refused": 0, "missing": 0, "retries": 0, "lag_seconds": 0, "last_checkpoint": 0, "last_seq": 0},
+		values: map[string]float64{"entries": 0, "refused": 0, "missing": 0, "retries": 0, "lag_seconds": 0, "last_checkpoint": 0, "last_seq": 0, "last_lost": 0},
 		entries: metric.Register(reg, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "lethe_audit_entries_total", Help: "Entries of the audit stream that are in a tree.",
 		})),
@@ -46,6 +47,9 @@ func newCounts(reg prometheus.Registerer) *counts {
 		commit: metric.Register(reg, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "lethe_audit_checkpoint_timestamp_seconds", Help: "When the last checkpoint was written, in seconds since 1970.",
 		})),
+		loss: metric.Register(reg, prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "lethe_audit_lost_timestamp_seconds", Help: "When the audit log or its stream was last found lost, in seconds since 1970; 0 if that is not on record.",
+		})),
 		last: metric.Register(reg, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "lethe_audit_last_sequence", Help: "Sequence of the audit stream through which everything is in a tree.",
 		})),
@@ -62,6 +66,19 @@ func (c *counts) state(l *Log) {
 		c.commit.Set(unix)
 		c.values["last_checkpoint"] = unix
 	}
+}
+
+// lost says when something of the log was lost.
+func (c *counts) lost(l *Log) {
+	at, _, ok := l.Lost()
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	unix := float64(at.UnixMilli()) / 1000
+	c.loss.Set(unix)
+	c.values["last_lost"] = unix
 }
 
 func (c *counts) lags(d time.Duration) {

@@ -29,6 +29,7 @@ var details = map[Kind]func() any{
 	KindGap:      func() any { return new(Gap) },
 	KindRefused:  func() any { return new(Refused) },
 	KindAccess:   func() any { return new(Access) },
+	KindLog:      func() any { return new(Began) },
 }
 
 var kindPattern = regexp.MustCompile(`^[a-z][a-z_]{0,31}$`)

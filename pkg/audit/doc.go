@@ -30,6 +30,8 @@
 //     or truncation of anything before it shows ([Log.Consistency]).
 //   - A message that was taken out of the stream before its turn leaves a [Gap]
 //     on record, and one that is no entry a [Refused].
+//   - A log that is made where there was one before says so on record: [Began].
+//     The stream remembers the old one, by what it confirmed and by its key.
 //   - The tree follows from the stream. An older copy of the directory that was
 //     put back catches up, as long as the stream has what it lacks (400 days),
 //     and becomes the same tree with the same checkpoints.
@@ -46,9 +48,14 @@
 // # Recovery
 //
 // A log that [Open] calls corrupt is replaced by a copy, of any age that the
-// stream reaches back to. When the stream is not the one that the trees were
-// made of, because it was put back from a copy itself, the sequencer stops:
-// put back a copy of the directory that is as old, or older.
+// stream reaches back to. Where there is no copy, one that is made anew becomes
+// the same trees as far as the stream reaches, under another key.
+//
+// When the stream is not the one that the trees were made of, because it was
+// lost or put back from a copy itself, the sequencer stops: put back the right
+// one, or a copy of the directory that is as old, or older. Where there is
+// neither, [Log.Recover] lets the trees go on, under their key, with the stream
+// that is there, and puts on record that what came between is not known.
 //
 // # Concurrency
 //

@@ -27,6 +27,7 @@ const (
 	KindGap      Kind = "gap"      // Gap
 	KindRefused  Kind = "refused"  // Refused
 	KindAccess   Kind = "access"   // Access
+	KindLog      Kind = "log"      // Began: under which key the log is, and what of it was lost
 )
 
 // An Entry is one thing on record: who did what, when. It holds no personal
@@ -58,8 +59,9 @@ type Key struct {
 type Partition struct {
 	Table string    `json:"table"`
 	Day   event.Day `json:"day"`
-	// Rows have a sequence up to the floor, New of them one after the floor
-	// of the manifest before.
+	// Rows have a sequence up to the floor. New is how many came in since the
+	// floor of the manifest before, by the loader's word, or, where a manifest
+	// has none of that, how many of the rows have a sequence after it.
 	Rows uint64 `json:"rows"`
 	New  uint64 `json:"new,omitempty"`
 }
@@ -98,6 +100,16 @@ type Manifest struct {
 	Inventory  string `json:"inventory"`
 	// Before is the inventory of the manifest before; empty in the first.
 	Before string `json:"before,omitempty"`
+	// Clock is Lethe's, when the manifest was made.
+	Clock time.Time `json:"clock,omitzero"`
+	// Arrived is the digest of another inventory: what the loader says that it
+	// has stored of every partition through the floor, whatever became of it,
+	// since it began to count behind the sequence ArrivedSince. What came in is
+	// the difference to that of the manifest before, so the tables have no say
+	// in it. Where either manifest has none, what came in was counted in the
+	// tables.
+	Arrived      string `json:"arrived,omitempty"`
+	ArrivedSince uint64 `json:"arrived_since,omitempty"`
 }
 
 // A Line is one partition of a manifest.
@@ -130,11 +142,19 @@ type Run struct {
 	Failures   int    `json:"failures"`
 }
 
+// MaxJump is by how much Lethe's clock moves at once without a [Clock] that
+// accepts it on record. A run whose clock is further ahead than that of its own
+// entry's time was led by a clock that nobody accepted.
+const MaxJump = 7 * 24 * time.Hour
+
 // Clock is a jump of Lethe's clock that was refused or accepted.
 type Clock struct {
 	From     time.Time `json:"from"`
 	To       time.Time `json:"to"`
 	Accepted bool      `json:"accepted"`
+	// ByHand says that To stands in the table of Lethe's clock, and that it was
+	// not retention that put it there.
+	ByHand bool `json:"by_hand,omitempty"`
 }
 
 // Hold is what became of a legal hold.
@@ -163,6 +183,17 @@ type Policy struct {
 	Changes  []string `json:"changes,omitempty"`
 	// Tell are the changes that people must be told of.
 	Tell []string `json:"tell,omitempty"`
+	// Kept is for how long the policy keeps rows, by table, so that a later
+	// reader can tell which period was in force. Absent in entries that an
+	// earlier version recorded.
+	Kept []Kept `json:"kept,omitempty"`
+}
+
+// Kept is for how long rows of a table are kept. Those that stay have no period.
+type Kept struct {
+	Table  string `json:"table"`
+	Days   int    `json:"days,omitempty"`
+	Months int    `json:"months,omitempty"`
 }
 
 // Verify is the outcome of a verification.

@@ -12,6 +12,10 @@ type index struct {
 	last      map[Kind]Entry
 	destroyed map[string]time.Time // key: when its destruction was last recorded
 	ended     map[int]bool         // years whose tree was to be removed
+	// lost is the last of those that say that something was, and when that
+	// was recorded.
+	lost   Began
+	lostAt time.Time
 }
 
 func newIndex() *index {
@@ -30,6 +34,11 @@ func (x *index) add(e Entry) {
 		var t Tree
 		if jsonv2.Unmarshal(e.Detail, &t) == nil && t.Ended {
 			x.ended[t.Year] = true
+		}
+	case KindLog:
+		var b Began
+		if jsonv2.Unmarshal(e.Detail, &b) == nil && b.Lost != "" {
+			x.lost, x.lostAt = b, e.At
 		}
 	}
 }

@@ -155,7 +155,7 @@ func TestTreePastItsRuleIsRemovedWholeAfterItsEndIsOnRecord(t *testing.T) {
 			t.Fatalf("crash %t: %d trees, the first of %d", crash, len(trees), trees[0].Year)
 		}
 		e, _ := l.Last(audit.KindTree)
-		if d := detail[audit.Tree](t, e); !d.Ended || d.Year != 2020 || d.Size != 4 || d.Checkpoint != last {
+		if d := detail[audit.Tree](t, e); !d.Ended || d.Year != 2020 || d.Size != 5 || d.Checkpoint != last {
 			t.Errorf("crash %t: the end on record is that of %d", crash, d.Year)
 		}
 		if _, err := os.Stat(filepath.Join(cfg.Dir, "2021")); err != nil {

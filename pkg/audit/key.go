@@ -42,7 +42,8 @@ func Create(ctx context.Context, cfg Config) error {
 		return err
 	}
 	if len(years) > 0 {
-		return fault.Conflict.Errorf("%s holds the trees of an audit log already", cfg.Dir)
+		return fault.Conflict.Errorf("%s holds the trees of an audit log already, and the key that signs them is missing: "+
+			"put the key back; where it is lost for good, move the directory away and start Lethe, which begins a new log and says so (docs/operations.md, Recovery)", cfg.Dir)
 	}
 	secret, _, err := note.GenerateKey(rand.Reader, cfg.Origin)
 	if err != nil {

@@ -89,7 +89,7 @@ func TestSequencerSaysHowFarBehindItIs(t *testing.T) {
 		t.Errorf("numbers %v", n)
 	}
 	families, err := reg.Gather()
-	if err != nil || len(families) != 7 {
+	if err != nil || len(families) != 8 {
 		t.Errorf("%d metrics: %v", len(families), err)
 	}
 }

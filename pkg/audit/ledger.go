@@ -50,6 +50,8 @@ type Ledger struct {
 	last    *Manifest
 	pending map[place]Pending
 	removed map[place]Partition
+	// dropped are those of removed of which a whole day went.
+	dropped map[place]bool
 	// have is what the partitions held at the last manifest. Where it is not
 	// whole, those that no line has named are not in it.
 	have  map[place]uint64
@@ -147,8 +149,9 @@ func (l *Ledger) confirm(r Removed) {
 		}
 		delete(l.pending, at)
 		if l.removed == nil {
-			l.removed = map[place]Partition{}
+			l.removed, l.dropped = map[place]Partition{}, map[place]bool{}
 		}
+		l.dropped[at] = l.dropped[at] || said.Removal.Reason == ReasonExpired
 		sum := l.removed[at]
 		l.removed[at] = Partition{
 			Table: p.Table, Day: p.Day,
@@ -180,9 +183,13 @@ func (l *Ledger) Removed() []Partition {
 	return out
 }
 
+// Dropped says whether the removal of an expiry day that had ended was confirmed
+// since the last manifest.
+func (l *Ledger) Dropped(table string, day event.Day) bool { return l.dropped[place{table, day}] }
+
 // Next makes the lines of the manifest that follows: before is the inventory of
-// the last, found what is there, each partition with its New counted from the
-// floor of the last. Partitions that did not change and add up have no line.
+// the last, found what is there, each partition with what came in since then and
+// is in no removal. Partitions that did not change and add up have no line.
 func (l *Ledger) Next(before Inventory, found []Partition) []Line {
 	all := map[place]*Line{}
 	line := func(table string, day event.Day) *Line {
@@ -232,12 +239,15 @@ func (l *Ledger) manifest(at time.Time, m Manifest) *Sum {
 	case m.Since != l.last.Floor:
 		wrong("", "", "The manifest counts from sequence %d, and the one before it ends at %d.", m.Since, l.last.Floor)
 	}
+	if !s.Begins && l.last != nil && l.last.Arrived != "" && m.Arrived == "" {
+		wrong("", "", "The manifest counts what came in in the tables themselves, although the one before it had the loader's word for that: what came and went in between is not known.")
+	}
 	if m.Floor < m.Since {
 		wrong("", "", "The manifest ends at sequence %d, before it begins at %d.", m.Floor, m.Since)
 	}
 	l.lines(m, wrong)
 	l.totals(m, wrong)
-	l.last, l.removed, l.pending, l.follows = &m, nil, nil, true
+	l.last, l.removed, l.dropped, l.pending, l.follows = &m, nil, nil, nil, true
 	return s
 }
 

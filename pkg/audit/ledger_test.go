@@ -202,6 +202,33 @@ func TestWhatNobodyAnnouncedOrConfirmedIsFound(t *testing.T) {
 	}
 }
 
+// Between two manifests a whole day goes at most by one reason that the ledger
+// tells apart, and a manifest that has lost the loader's word says so.
+func TestALedgerKnowsWhatWasDroppedAndWhoSaidWhatCameIn(t *testing.T) {
+	b := &book{t: t}
+	b.count(3, part("app_log", "2026-05-01", 4, 4), part("app_log", "2026-05-02", 4, 4))
+	b.remove("a", false, part("app_log", "2026-05-01", 4, 0))
+	if b.reader.Dropped("app_log", "2026-05-01") {
+		t.Error("what was announced is said to be dropped")
+	}
+	b.remove("b", true, part("app_log", "2026-05-01", 4, 0))
+	b.put(audit.KindRemoval, audit.Removal{ID: "c", Reason: audit.ReasonShortened, Partitions: []audit.Partition{part("app_log", "2026-05-02", 4, 0)}})
+	b.put(audit.KindRemoved, audit.Removed{Removal: "c", Partitions: []audit.Partition{part("app_log", "2026-05-02", 4, 0)}})
+	if !b.reader.Dropped("app_log", "2026-05-01") || b.reader.Dropped("app_log", "2026-05-02") {
+		t.Error("the day that ended was not dropped, or the other was")
+	}
+	if s := b.count(4); sentences(s) != "" || b.reader.Dropped("app_log", "2026-05-01") {
+		t.Errorf("after the next manifest: %q", sentences(s))
+	}
+
+	v := audit.Inventory{}.Digest()
+	b.put(audit.KindManifest, audit.Manifest{Since: 4, Floor: 5, Inventory: v, Before: v, Arrived: v})
+	s := b.put(audit.KindManifest, audit.Manifest{Since: 5, Floor: 6, Inventory: v, Before: v})
+	if !strings.Contains(sentences(s), "although the one before it had the loader's word for that") {
+		t.Errorf("a manifest that lost the loader's word: %q", sentences(s))
+	}
+}
+
 func TestALedgerBeginsAnywhere(t *testing.T) {
 	b := &book{t: t}
 	b.count(10, part("a", "2026-05-01", 5, 5), part("a", "2026-05-02", 5, 5))

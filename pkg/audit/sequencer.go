@@ -46,6 +46,7 @@ type (
 		Info(ctx context.Context, stream string) (eventlog.StreamState, error)
 		Get(ctx context.Context, stream string, seq uint64) (eventlog.Received, error)
 		Next(ctx context.Context, stream string, seq uint64) (eventlog.Received, error)
+		Last(ctx context.Context, stream, filter string) (eventlog.Received, error)
 		Range(ctx context.Context, stream string, first, last uint64) iter.Seq2[eventlog.Received, error]
 		Purge(ctx context.Context, stream, filter string, below uint64) (uint64, error)
 	}
@@ -78,6 +79,9 @@ type Sequencer struct {
 
 	kept   time.Time // when the sequencer last looked for what is past its rule
 	ending uint64    // sequence of an end that is on its way into a tree
+	// skip is the last sequence of which the trees have everything already,
+	// where they go on with a stream that they were not made of.
+	skip uint64
 	// streamKept is the constant, but in tests.
 	streamKept time.Duration
 }
@@ -109,8 +113,9 @@ func (s *Sequencer) run(ctx context.Context, ready func()) error {
 	if err := s.retry(ctx, "meeting the stream", time.Time{}, s.meet); err != nil {
 		return err
 	}
+	s.counts.lost(s.cfg.Log)
 	ready()
-	s.cfg.Logger.Info("sequencer ready", "last_seq", s.cfg.Log.Sequence())
+	s.cfg.Logger.Info("sequencer ready", "last_seq", s.at())
 	for ctx.Err() == nil {
 		if s.due() {
 			if err := s.keep(ctx); err != nil && ctx.Err() == nil {
@@ -123,6 +128,9 @@ func (s *Sequencer) run(ctx context.Context, ready func()) error {
 	}
 	return nil
 }
+
+// at is the sequence through which everything is in the trees.
+func (s *Sequencer) at() uint64 { return max(s.cfg.Log.Sequence(), s.skip) }
 
 // step moves what waits, one batch of it.
 func (s *Sequencer) step(ctx context.Context) error {
@@ -170,7 +178,7 @@ func (s *Sequencer) step(ctx context.Context) error {
 
 // take appends messages that follow each other in the stream.
 func (s *Sequencer) take(ctx context.Context, got []eventlog.Received) error {
-	at := s.cfg.Log.Sequence()
+	at := s.at()
 	var batch []Sequenced
 	for _, r := range got {
 		if r.Seq <= at {
@@ -202,6 +210,7 @@ func (s *Sequencer) append(ctx context.Context, batch []Sequenced) error {
 		return err
 	}
 	s.counts.appended(s.cfg.Log, len(batch))
+	s.counts.lost(s.cfg.Log)
 	return nil
 }
 

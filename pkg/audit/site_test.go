@@ -125,10 +125,15 @@ func run(t testing.TB, cfg audit.SequencerConfig, seq uint64) error {
 
 func runUntil(t testing.TB, s *audit.Sequencer, done func(context.Context) error) error {
 	t.Helper()
+	return runReady(t, s, func() {}, done)
+}
+
+func runReady(t testing.TB, s *audit.Sequencer, ready func(), done func(context.Context) error) error {
+	t.Helper()
 	ctx, cancel := context.WithCancel(soon(t))
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx, func() {}) }()
+	go func() { ended <- s.Run(ctx, ready) }()
 	enough := make(chan error, 1)
 	go func() { enough <- done(ctx) }()
 	select {

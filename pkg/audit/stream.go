@@ -30,22 +30,35 @@ func refusal(r eventlog.Received) string {
 		if jsonv2.Unmarshal(e.Detail, &t) != nil || !t.Ended {
 			return "only the log begins a tree"
 		}
+	case KindLog:
+		var b Began
+		if jsonv2.Unmarshal(e.Detail, &b) != nil || b.Lost == LostStream {
+			return "only the log goes on without its stream"
+		}
 	}
 	return ""
 }
 
-// meet holds the stream to the trees before anything is read, and brings the
-// trees to where the stream's reader is: a copy of the trees that is older than
-// the stream catches up.
-func (s *Sequencer) meet(ctx context.Context) error {
+// meet holds the stream to the trees before anything is read, says under which
+// key they are, and brings them to where the stream's reader is: a copy of the
+// trees that is older than the stream catches up.
+func (s *Sequencer) meet(ctx context.Context) (err error) {
 	if err := s.recognize(ctx); err != nil {
+		return err
+	}
+	if s.cfg.Log.recovered() {
+		if s.skip, err = s.common(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.announce(ctx); err != nil {
 		return err
 	}
 	floor, err := s.cfg.Reader.Floor(ctx)
 	if err != nil {
 		return err
 	}
-	at := s.cfg.Log.Sequence()
+	at := s.at()
 	if floor <= at {
 		return nil
 	}
@@ -65,10 +78,8 @@ func (s *Sequencer) recognize(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	other := fault.Corrupt.Errorf("the audit stream is not the one that the audit log was made of: " +
-		"put back a copy of the log that is as old as the stream's, or older")
 	if state.Last < at {
-		return other
+		return s.other(ctx, at, state)
 	}
 	r, err := s.cfg.Stream.Get(ctx, eventlog.AuditStream, at)
 	if errors.Is(err, fault.NotFound) {
@@ -82,7 +93,7 @@ func (s *Sequencer) recognize(ctx context.Context) error {
 		return err
 	}
 	if !bytes.Equal(have, r.Data) && !refuses(have, r) {
-		return other
+		return s.other(ctx, at, state)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -131,5 +132,57 @@ func TestTheRecordHoldsWhatArticle30Asks(t *testing.T) {
 func TestEqualPoliciesGiveEqualBytes(t *testing.T) {
 	if !bytes.Equal(catalog.New(builtin(t)).ROPA(), catalog.New(builtin(t)).ROPA()) {
 		t.Error("the record differs from run to run")
+	}
+}
+
+// P21: both forms of Art. 30, alone and as tables.
+func TestEachFormOfTheRecordIsThereAlone(t *testing.T) {
+	c := catalog.New(builtin(t))
+	c.Parties = &catalog.Parties{Controller: "Example Ltd, privacy@example.org", Processor: "=1+1"}
+	both, controller, processor := string(c.ROPA()), string(c.Markdown(catalog.Controller)), string(c.Markdown(catalog.Processor))
+	if both != string(c.Markdown("")) {
+		t.Error("the record without a form is not both")
+	}
+	if !strings.HasPrefix(both, controller) || !strings.Contains(controller, "Art. 30(1)") || strings.Contains(controller, "Art. 30(2)") {
+		t.Error("the controller's form is not its part of the record")
+	}
+	if strings.Contains(processor, "Art. 30(1)") || !strings.Contains(processor, "Art. 30(2)") || strings.Contains(processor, "as in part 1 |") {
+		t.Error("the processor's form is not its part of the record")
+	}
+
+	rows := func(form catalog.Form) [][]string {
+		t.Helper()
+		out, err := csv.NewReader(bytes.NewReader(c.CSV(form))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	fields := 1
+	for _, e := range c.Events {
+		for _, f := range e.Fields {
+			fields += len(f.Treatments)
+		}
+	}
+	table := rows(catalog.Controller)
+	if len(table) != fields {
+		t.Errorf("the controller's table has %d rows, want %d", len(table), fields)
+	}
+	for i, row := range table {
+		for j, cell := range row {
+			if cell == "" {
+				t.Errorf("row %d of the controller's table says nothing about %s", i, table[0][j])
+			}
+		}
+	}
+	if len(rows("")) != fields {
+		t.Error("a table without a form is not the controller's")
+	}
+	theirs := rows(catalog.Processor)
+	if len(theirs) != 1+len(c.Pipelines) {
+		t.Errorf("the processor's table has %d rows", len(theirs))
+	}
+	if theirs[1][0] != "'=1+1" {
+		t.Error("a cell may be taken for a formula")
 	}
 }

@@ -30,15 +30,23 @@ func cell(text string) string {
 // notStated stands where a name belongs that no document gives.
 const notStated = "(not stated)"
 
+// A Form is one of the two records that GDPR Art. 30 knows.
+type Form string
+
+// The forms. Both together are a record without a form.
+const (
+	Controller Form = "controller" // Art. 30(1)
+	Processor  Form = "processor"  // Art. 30(2)
+)
+
 // ROPA writes the record of processing activities as Markdown: what GDPR Art.
 // 30(1) asks of a controller, and what Art. 30(2) asks of a processor.
-func (c Catalog) ROPA() []byte {
-	parties := Parties{}
-	if c.Parties != nil {
-		parties = *c.Parties
-	}
+func (c Catalog) ROPA() []byte { return c.Markdown("") }
+
+// Markdown writes one form of the record, or both where none is named.
+func (c Catalog) Markdown(form Form) []byte {
 	var b bytes.Buffer
-	err := ropa.Execute(&b, record{Catalog: c, Who: parties, Missing: notStated})
+	err := ropa.Execute(&b, c.record(form))
 	if err != nil {
 		panic("catalog: the template and the catalog disagree: " + err.Error())
 	}
@@ -48,8 +56,17 @@ func (c Catalog) ROPA() []byte {
 // record is what the template sees.
 type record struct {
 	Catalog
-	Who     Parties
-	Missing string
+	Who                   Parties
+	Missing               string
+	Controller, Processor bool
+}
+
+func (c Catalog) record(form Form) record {
+	r := record{Catalog: c, Missing: notStated, Controller: form != Processor, Processor: form != Controller}
+	if c.Parties != nil {
+		r.Who = *c.Parties
+	}
+	return r
 }
 
 // EventsOf returns the events of a pipeline, every version.
@@ -76,10 +93,13 @@ func (r record) Rule(name string) string {
 		if c.Period == lasting {
 			return "stays; says nothing about a person"
 		}
-		return c.Period + " from " + startingPoint[c.Starts]
+		return c.Period + " from " + StartingPoint(c.Starts)
 	}
 	return ""
 }
+
+// StartingPoint says in words from when a period of a deletion rule runs.
+func StartingPoint(starts string) string { return startingPoint[starts] }
 
 var startingPoint = map[string]string{
 	"event":         "the event",

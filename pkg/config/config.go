@@ -50,6 +50,7 @@ type Config struct {
 	Audit      Audit      `mapstructure:"audit"`
 	SQL        SQL        `mapstructure:"sql"`
 	Files      Files      `mapstructure:"files"`
+	Console    Console    `mapstructure:"console"`
 }
 
 // TLS is of the process's HTTP listener: TLS 1.3, and nothing older. The files
@@ -207,6 +208,14 @@ type Files struct {
 	// it can be read from here, so that verify finds what the server itself
 	// does not list. Empty: not looked at; the embedded engine's always is.
 	Engine string `mapstructure:"engine"`
+}
+
+// Console is the pages for people, which the process of the compliance service
+// serves.
+type Console struct {
+	// Analyst is the URL of the analyst where that is a process of its own.
+	// Empty: it is in this one.
+	Analyst string `mapstructure:"analyst"`
 }
 
 // Gateway is the front door.

@@ -52,3 +52,10 @@ func SaidFatal(path string) func() bool {
 	var c child
 	return func() bool { return c.saidFatal(path) }
 }
+
+// SetLogLevel has engines log more until the returned function is called.
+func SetLogLevel(level string) (restore func()) {
+	before := logLevel
+	logLevel = level
+	return func() { logLevel = before }
+}

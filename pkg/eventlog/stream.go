@@ -28,10 +28,10 @@ const (
 	CleanConsumer = "loader"
 	AuditConsumer = "sequencer"
 
-	// LoaderBucket holds the loader's manifests, RetentionBucket the last
-	// inventory of partitions, HoldBucket the legal holds, CellBucket the lease
-	// of the publisher of cells, PolicyBucket the documents of the policy that
-	// was applied last.
+	// LoaderBucket holds the loader's manifests and books, RetentionBucket
+	// retention's clock and its last inventories, HoldBucket the legal holds,
+	// CellBucket the lease of the publisher of cells, PolicyBucket the documents
+	// of the policy that was applied last.
 	LoaderBucket    = "lethe_loader"
 	RetentionBucket = "lethe_retention"
 	HoldBucket      = "lethe_hold"
@@ -85,8 +85,8 @@ func Streams(pol *policy.Policy, limits Limits) []jetstream.StreamConfig {
 		stream(HoldStream, "copies of clean frames that a legal hold keeps, sealed under its own key", event.HoldTopics, 0, limits.Replicas),
 	}
 	for _, b := range []struct{ name, description string }{
-		{LoaderBucket, "the loader's open manifests"},
-		{RetentionBucket, "the last inventory of partitions"},
+		{LoaderBucket, "the loader's open manifests, and how many rows it stored"},
+		{RetentionBucket, "how far retention moved the clock, and its last inventories"},
 		{HoldBucket, "the legal holds"},
 		{CellBucket, "the lease of the publisher of cells"},
 		{PolicyBucket, "the documents of the policy that was applied last"},

@@ -62,7 +62,7 @@ func Users() []User {
 			event.CleanTopicsOf(policy.CellTable), get(CleanStream), consumerInfo(CleanStream, CleanConsumer),
 			bucketTopic(CellBucket, ">"), get(bucketPrefix+CellBucket),
 		),
-		service("retention", []string{CommandTopic("clock")},
+		service("retention", []string{CommandTopic("clock"), CommandTopic("retain")},
 			info(RawStream), info(CleanStream), info(QuarantineStream),
 			purge(RawStream), purge(CleanStream), purge(QuarantineStream),
 			remove(RawStream), remove(CleanStream), remove(QuarantineStream),
@@ -76,6 +76,8 @@ func Users() []User {
 			AuditTopics, info(AuditStream), get(AuditStream),
 			bucketTopic(RetentionBucket, ">"),
 			info(bucketPrefix+RetentionBucket), get(bucketPrefix+RetentionBucket), remove(bucketPrefix+RetentionBucket),
+			// How many rows the loader has stored.
+			get(bucketPrefix+LoaderBucket),
 			// What is on hold, and the end of a hold.
 			bucketTopic(HoldBucket, ">"), info(bucketPrefix+HoldBucket), get(bucketPrefix+HoldBucket),
 			info(HoldStream), purge(HoldStream),

@@ -87,7 +87,7 @@ func deeds() []deed {
 		"LETHE_QUARANTINE":   {"pseudonymizer"},
 		"LETHE_AUDIT":        {"retention", "compliance"},
 		"LETHE_HOLD":         {"compliance"},
-		"KV_lethe_loader":    {"loader"},
+		"KV_lethe_loader":    {"loader", "retention"},
 		"KV_lethe_retention": {"retention", "compliance"},
 		"KV_lethe_hold":      {"retention", "compliance"},
 		"KV_lethe_policy":    {"compliance"},

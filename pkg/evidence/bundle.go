@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -63,9 +64,18 @@ type Statement struct {
 	// Since is the first day that was asked for; empty for everything.
 	Since event.Day `json:"since,omitempty"`
 	// Begins is the first entry of the bundle.
-	Begins Place         `json:"begins"`
+	Begins Place `json:"begins"`
+	// Lost is what of the audit log was lost, as far as is on record, in this
+	// bundle or before it begins.
+	Lost   *Lost         `json:"lost,omitempty"`
 	Policy Policy        `json:"policy"`
 	Report verify.Report `json:"report"`
+}
+
+// Lost is when a log or its stream was last found lost, and what of it.
+type Lost struct {
+	At time.Time `json:"at"`
+	audit.Began
 }
 
 // A Place is an entry of the log. The year 0 is the beginning of a log that
@@ -80,6 +90,20 @@ type Policy struct {
 	Digest  string  `json:"digest"`
 	Classes []Class `json:"classes"`
 	Tables  []Table `json:"tables"`
+	// Domains are those that the tokens of tables are made in: absent in
+	// bundles of earlier versions.
+	Domains []Domain `json:"domains,omitempty"`
+}
+
+// A Domain is a pseudonymization domain: a key makes its tokens for one epoch.
+type Domain struct {
+	Name   string    `json:"name"`
+	Class  string    `json:"class"`
+	Anchor time.Time `json:"anchor"` // an instant at which an epoch begins
+	Days   int       `json:"days"`   // that an epoch lasts
+	// Bridge is for how many days after it ends an epoch's key still makes
+	// tokens.
+	Bridge int `json:"bridge"`
 }
 
 // A Class is a deletion class (ISO/IEC 27555).
@@ -103,7 +127,10 @@ type Table struct {
 	Purpose string `json:"purpose"`
 }
 
-const lasting = "lasting"
+const (
+	lasting = "lasting"
+	aDay    = 24 * time.Hour
+)
 
 // ends says what happens at the end of a class, by what it governs.
 var ends = map[string]string{
@@ -113,7 +140,7 @@ var ends = map[string]string{
 	"reports":     "The file is removed.",
 	"backups":     "The backup is removed.",
 	"key_backups": "The copy is removed, so that a destroyed key is destroyed everywhere.",
-	"audit":       "The tree of the calendar year is removed whole.",
+	"audit":       "The tree of a calendar year is removed whole, when the period has passed since the year ended.",
 	"accounts":    "The account is erased and its data anonymized.",
 }
 
@@ -133,6 +160,13 @@ func NewPolicy(pol *policy.Policy) Policy {
 	}
 	for _, t := range pol.Tables() {
 		p.Tables = append(p.Tables, Table{Name: t.Name, Event: t.Event, Class: t.Class.Name, Purpose: t.Purpose()})
+		d := t.Domain
+		if t.Class.Lasting || slices.ContainsFunc(p.Domains, func(o Domain) bool { return o.Name == d.Name }) {
+			continue
+		}
+		p.Domains = append(p.Domains, Domain{
+			Name: d.Name, Class: t.Class.Name, Anchor: d.Anchor, Days: int(d.Length / aDay), Bridge: int(d.Bridge / aDay),
+		})
 	}
 	return p
 }

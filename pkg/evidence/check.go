@@ -22,8 +22,10 @@ type Options struct {
 
 // A Result is what a bundle shows, in plain sentences.
 type Result struct {
-	// OK: the bundle is intact and shows that the rules were kept.
-	OK bool `json:"ok"`
+	// OK: the bundle is intact and shows no problem. Only where something had
+	// to be gone does it show, too, that the rules were kept.
+	OK  bool `json:"ok"`
+	Due Due  `json:"due"`
 	// Intact: the file is what its checkpoint stands for. What a file says
 	// that is not intact means nothing.
 	Intact bool `json:"intact"`
@@ -43,6 +45,13 @@ type Result struct {
 	Proved    []string `json:"proved"`
 	NotProved []string `json:"not_proved"`
 	Problems  []string `json:"problems"`
+}
+
+// Due counts what had to be gone between the first entry and the last, the grace
+// included, whether it was or not.
+type Due struct {
+	Partitions int `json:"partitions"`
+	Keys       int `json:"keys"`
 }
 
 // Check reads a bundle and says what it proves. It uses nothing but its
@@ -96,6 +105,7 @@ func check(bundle []byte, o Options) (*checker, error) {
 		c.earlier()
 	}
 	if c.r.Intact {
+		c.lost()
 		c.clock()
 		c.rules()
 		c.ran()

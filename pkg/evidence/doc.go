@@ -24,7 +24,9 @@
 // copy exists where nobody looked, and it says so every time.
 //
 // A [Result] is Intact when the file is what the signature stands for, and OK
-// when, besides, the record shows that the rules were kept.
+// when, besides, the record shows no problem. That the rules were kept is said
+// of what had to be gone ([Due]); where nothing had to be yet, the verdict says
+// that it cannot be shown.
 //
 // # Times
 //

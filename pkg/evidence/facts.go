@@ -48,6 +48,7 @@ type Held struct {
 type Applied struct {
 	At time.Time
 	audit.Policy
+	entry int // index
 }
 
 // Wrong is something in a manifest that does not add up.

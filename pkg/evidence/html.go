@@ -23,12 +23,25 @@ var reportTemplate = template.Must(template.New("report").Funcs(template.FuncMap
 	"join":   func(all []string) string { return strings.Join(all, ", ") },
 	"words":  func(name string) string { return strings.ReplaceAll(name, "_", " ") },
 	"short":  short,
+	// promised names the promises of a rule, and says of which nothing keeps
+	// them.
+	"promised": func(ids []string, r verify.Report) string {
+		out := make([]string, len(ids))
+		for i, id := range ids {
+			out[i] = id
+			if slices.ContainsFunc(r.Promises, func(p verify.Promise) bool { return p.ID == id && !p.Enforced }) {
+				out[i] += " (not enforced)"
+			}
+		}
+		return strings.Join(out, ", ")
+	},
 }).Parse(reportText))
 
 // page is what the template sees.
 type page struct {
 	Result  Result
 	Verdict string
+	Mark    string // of the verdict: good, open, bad
 	Root    string // of the newest tree
 	Policy  Policy
 	Report  verify.Report
@@ -66,6 +79,14 @@ func HTML(bundle []byte, o Options) ([]byte, error) {
 		Result: c.r, Verdict: c.r.Verdict(), Policy: c.s.Policy, Report: c.s.Report, Facts: c.facts,
 		Wrong: c.facts.Wrong[:min(len(c.facts.Wrong), maxWrong)],
 	}
+	switch {
+	case !c.r.OK:
+		p.Mark = "bad"
+	case c.r.Due == Due{}:
+		p.Mark = "open"
+	default:
+		p.Mark = "good"
+	}
 	if n := len(c.heads); n > 0 {
 		p.Root = c.heads[n-1].root.String()
 	}
@@ -96,8 +117,11 @@ func HTML(bundle []byte, o Options) ([]byte, error) {
 // Verdict is the result in one sentence.
 func (r Result) Verdict() string {
 	switch {
+	case r.OK && r.Due == Due{}:
+		return fmt.Sprintf("This evidence is intact and shows no problem. It cannot show yet that the deletion rules are kept: it begins on %s, and nothing had to be gone by its end.", minute(r.From))
 	case r.OK:
-		return "This evidence is intact, and it shows that the deletion rules were kept."
+		return fmt.Sprintf("This evidence is intact, and it shows that the deletion rules were kept: %s of rows and %s had to be gone since %s, and all are on record as gone in time.",
+			count(r.Due.Partitions, "partition", "partitions"), count(r.Due.Keys, "key", "keys"), minute(r.From))
 	case r.Intact && len(r.Problems) == 1:
 		return "This evidence is intact, and it shows a problem."
 	case r.Intact:

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/lethe-pipeline/lethe/pkg/access"
 	"github.com/lethe-pipeline/lethe/pkg/audit"
@@ -47,7 +48,8 @@ type Head struct {
 // Routes puts evidence and the audit log on a mux, behind the gate:
 //
 //	GET /v1/evidence           a bundle; ?since=YYYY-MM-DD|all, ?format=json|html
-//	GET /v1/audit              the latest entries; ?kind=…&limit=…
+//	GET /v1/audit              the latest entries; ?kind=…&limit=…, and those
+//	                           before one of them with ?before=YEAR/ENTRY
 //	GET /v1/audit/checkpoint   the newest checkpoint as a signed note, and the
 //	                           verifier key in the header Lethe-Verifier-Key;
 //	                           ?format=json for both in one object
@@ -112,7 +114,7 @@ func (r *Request) read(since string, today event.Day) error {
 }
 
 func (m *Maker) serveEntries(w http.ResponseWriter, r *http.Request, _ access.Principal) {
-	q, err := parameters(r, "kind", "limit")
+	q, err := parameters(r, "kind", "limit", "before")
 	limit := defaultListed
 	if s := q.Get("limit"); err == nil && s != "" {
 		if limit, err = strconv.Atoi(s); err != nil || limit < 1 || limit > maxListed {
@@ -123,11 +125,15 @@ func (m *Maker) serveEntries(w http.ResponseWriter, r *http.Request, _ access.Pr
 	if err == nil && kind != "" && !slices.Contains(kinds, kind) {
 		err = fault.Invalid.Errorf("kind is one of %s", joined(kinds))
 	}
+	var before *Place
+	if s := q.Get("before"); err == nil && s != "" {
+		before, err = parsePlace(s)
+	}
 	if err != nil {
 		fault.WriteProblem(w, err)
 		return
 	}
-	listed, err := m.latest(r.Context(), kind, limit)
+	listed, err := m.latest(r.Context(), kind, limit, before)
 	if err != nil {
 		m.fail(w, r, "audit log not read", err)
 		return
@@ -140,11 +146,25 @@ func (m *Maker) serveEntries(w http.ResponseWriter, r *http.Request, _ access.Pr
 	answer(w, "application/json", "", append(text, '\n'))
 }
 
+// parsePlace reads where an entry stands, "2026/17".
+func parsePlace(s string) (*Place, error) {
+	year, entry, _ := strings.Cut(s, "/")
+	y, err := strconv.Atoi(year)
+	n, err2 := strconv.ParseInt(entry, 10, 64)
+	if err != nil || err2 != nil || y < 0 || n < 0 {
+		return nil, fault.Invalid.Errorf("before is the year and the number of an entry, such as 2026/17")
+	}
+	return &Place{y, n}, nil
+}
+
+// Kinds are those that a list can be narrowed to.
+func Kinds() []audit.Kind { return slices.Clone(kinds) }
+
 // kinds are those that a list can be narrowed to.
 var kinds = []audit.Kind{
 	audit.KindKey, audit.KindRemoval, audit.KindRemoved, audit.KindManifest, audit.KindRun, audit.KindClock,
 	audit.KindHold, audit.KindPolicy, audit.KindVerify, audit.KindTree, audit.KindGap, audit.KindRefused,
-	audit.KindAccess,
+	audit.KindAccess, audit.KindLog,
 }
 
 func joined(kinds []audit.Kind) string {
@@ -161,11 +181,20 @@ func joined(kinds []audit.Kind) string {
 // stretch is how many entries are read at a time, from the end backwards.
 const stretch = 512
 
-// latest lists the newest entries of a kind, or of all.
-func (m *Maker) latest(ctx context.Context, kind audit.Kind, limit int) (Listed, error) {
+// latest lists the newest entries of a kind, or of all: those before one, or
+// the newest there are.
+func (m *Maker) latest(ctx context.Context, kind audit.Kind, limit int, before *Place) (Listed, error) {
 	out := Listed{Entries: []ListedEntry{}}
 	for _, t := range slices.Backward(m.c.Audit.Trees()) {
-		for to := t.Size; to > 0; to = max(0, to-stretch) {
+		end := t.Size
+		switch {
+		case before == nil || t.Year < before.Year:
+		case t.Year > before.Year:
+			continue
+		default:
+			end = min(end, before.Entry)
+		}
+		for to := end; to > 0; to = max(0, to-stretch) {
 			from := max(0, to-stretch)
 			var part []ListedEntry
 			n := from

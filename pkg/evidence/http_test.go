@@ -2,11 +2,14 @@ package evidence_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/lethe-pipeline/lethe/pkg/access"
 	"github.com/lethe-pipeline/lethe/pkg/audit"
@@ -159,7 +162,23 @@ func TestTheAuditLogIsListedNewestFirst(t *testing.T) {
 	if l = list("?kind=hold"); len(l.Entries) != 0 || l.More {
 		t.Errorf("%d holds", len(l.Entries))
 	}
-	for _, query := range []string{"?kind=secrets", "?limit=0", "?limit=1001", "?limit=x", "?page=2"} {
+	// Page after page is the whole, each entry once, across trees.
+	for _, kind := range []string{"", "run"} {
+		whole, paged, before := list("?limit=1000&kind="+kind), evidence.Listed{More: true}, ""
+		for paged.More {
+			next := list("?limit=7&kind=" + kind + before)
+			paged.Entries, paged.More = append(paged.Entries, next.Entries...), next.More
+			last := paged.Entries[len(paged.Entries)-1]
+			before = fmt.Sprintf("&before=%d/%d", last.Year, last.Place.Entry)
+		}
+		if diff := cmp.Diff(whole.Entries, paged.Entries); diff != "" {
+			t.Errorf("pages of kind %q are not the whole (-whole +pages):\n%s", kind, diff)
+		}
+	}
+	if l = list("?before=1999/4"); len(l.Entries) != 0 || l.More {
+		t.Errorf("%d entries before the first", len(l.Entries))
+	}
+	for _, query := range []string{"?kind=secrets", "?limit=0", "?limit=1001", "?limit=x", "?page=2", "?before=2026", "?before=2026/x", "?before=-1/2", "?before=2026/-1"} {
 		if w := s.get(access.Officer, "/v1/audit"+query); w.Code != 422 {
 			t.Errorf("%s: %d, want 422", query, w.Code)
 		}

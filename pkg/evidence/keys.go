@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ const (
 	kindClean      = "clean"
 	kindRaw        = "raw"
 	kindQuarantine = "quarantine"
+	kindEpoch      = "epoch"
 	holdPrefix     = "hold-"
 	hourLayout     = "2006-01-02T15"
 )
@@ -44,9 +46,37 @@ func (c *checker) expiry(key string) (event.Day, bool) {
 		day, err := event.ParseDay(at)
 		p, ok := c.longest("quarantine")
 		return event.DayOf(p.After(day.End())), err == nil && ok
+	case kindEpoch:
+		return c.epochExpiry(key)
 	}
 	return "", false
 }
+
+// epochExpiry is the day on which the last row expires that bears a token of a
+// key's epoch. Of a domain that the rules do not have any more it is the latest
+// that the domain's name allows.
+func (c *checker) epochExpiry(key string) (event.Day, bool) {
+	_, name, at := splitKey(key)
+	epoch, err := strconv.ParseInt(at, 10, 64)
+	if err != nil || epoch < firstEpoch || epoch > lastEpoch {
+		return "", false
+	}
+	for _, d := range c.s.Policy.Domains {
+		class, ok := c.class(d.Class)
+		if d.Name != name || !ok || class.Period == lasting || max(d.Days, d.Bridge) > maxDays || min(d.Days, d.Bridge) < 0 {
+			continue
+		}
+		domain := policy.Domain{Name: d.Name, Anchor: d.Anchor, Length: time.Duration(d.Days) * aDay, Bridge: time.Duration(d.Bridge) * aDay}
+		p := policy.Period{Days: class.Days, Months: class.Months}
+		return event.DayOf(p.After(domain.EpochEnd(epoch).Add(domain.Bridge))), true
+	}
+	limit, ok := policy.EpochLimit(name, epoch)
+	return event.DayOf(limit.Add(-1)), ok
+}
+
+// An epoch's number is its first day, counted from 1970: these bound it to the
+// years 1970 to 9000, in which days can be reckoned with.
+const firstEpoch, lastEpoch = 0, 2_567_000
 
 // longest is the longest period of the classes that govern something.
 func (c *checker) longest(governs string) (policy.Period, bool) {
@@ -97,6 +127,12 @@ func (c *checker) keys() {
 			late = append(late, key)
 		}
 	}
+	c.r.Due.Keys = len(left)
+	for key := range destroyed {
+		if day, known := c.expiry(key); known && c.due(day) {
+			c.r.Due.Keys++
+		}
+	}
 	missing, days := c.unsealed(destroyed)
 	if len(again) > 0 {
 		c.problem("%s made again after a destruction had been put on record: %s.", capital(wasWere(len(again), "key")), some(again))
@@ -111,10 +147,10 @@ func (c *checker) keys() {
 		c.problem("The key is not on record as destroyed in time for %s whose rows expired: %s.", count(len(missing), "deletion class and day", "deletion classes and days"), some(missing))
 	}
 	if n := len(destroyed); n > 0 && len(again)+len(left)+len(late) == 0 {
-		c.proved("%s destroyed, as the record says, and never made again, among them every raw, quarantine and clean key that was made in this time and is past its rule.", capital(wasWere(n, "key")))
+		c.proved("%s destroyed, as the record says, and none of them made again, among them every key of raw frames, of quarantine, of rows and of tokens that was made in this time and is past its rule.", capital(wasWere(n, "key")))
 	}
 	if days > 0 && len(missing) == 0 {
-		c.proved("For %s whose rows expired, the key was destroyed in time, so that copies of the frames, in logs and in backups, cannot be opened.", count(days, "deletion class and day", "deletion classes and days"))
+		c.proved("For %s whose rows expired, the key is on record as destroyed in time, so that frames of those rows, in logs and in backups, cannot be opened without a copy of it.", count(days, "deletion class and day", "deletion classes and days"))
 	}
 	if tried > 0 {
 		c.not("What came of %s of a key after its destruction was on record: the attempt is recorded, not its outcome. With the key gone it fails.", count(tried, "use", "uses"))

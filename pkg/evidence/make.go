@@ -32,6 +32,7 @@ type Log interface {
 	Range(year int, size int64) ([]tlog.Hash, error)
 	Consistency(year int, old, size int64) (tlog.TreeProof, error)
 	Wait(ctx context.Context, seq uint64) error
+	Lost() (at time.Time, b audit.Began, ok bool)
 }
 
 // A Recorder puts an entry on record and says at which sequence of the audit
@@ -133,6 +134,9 @@ func (m *Maker) attempt(ctx context.Context, r Request) (*Bundle, error) {
 	}
 	if r.All {
 		s.Since = ""
+	}
+	if at, b, ok := m.c.Audit.Lost(); ok {
+		s.Lost = &Lost{at, b}
 	}
 	text, err := json.Marshal(s)
 	if err != nil {

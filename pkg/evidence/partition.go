@@ -2,7 +2,9 @@ package evidence
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/lethe-pipeline/lethe/pkg/audit"
 	"github.com/lethe-pipeline/lethe/pkg/event"
@@ -32,10 +34,10 @@ type gone struct {
 // its announcement and its day.
 func (c *checker) removals() map[cell]gone {
 	announced := map[string]audit.Removal{}
+	var short shortening
 	out := map[cell]gone{}
 	months, files := monthly{}, monthly{}
 	var unannounced, early []string
-	shortened := 0
 	for i, e := range c.entries {
 		var removal audit.Removal
 		if c.detail(e, audit.KindRemoval, &removal) {
@@ -63,7 +65,7 @@ func (c *checker) removals() map[cell]gone {
 					early = append(early, id.String())
 				}
 			case audit.ReasonShortened:
-				shortened++
+				c.shortened(&short, id, why, i)
 			case audit.ReasonFiles:
 				files.add(at, p.Table, p.Rows)
 				continue
@@ -81,9 +83,7 @@ func (c *checker) removals() map[cell]gone {
 	if len(early) > 0 {
 		c.problem("%s removed as expired before the expiry day had ended: %s.", capital(wasWere(len(early), "partition")), some(early))
 	}
-	if shortened > 0 {
-		c.proved("%s removed before their own day because their rule had been made shorter.", capital(wasWere(shortened, "partition")))
-	}
+	c.tellShortened(short)
 	return out
 }
 
@@ -124,12 +124,14 @@ func (c *checker) partitions() {
 	}
 	slices.SortFunc(ids, compareCells)
 	var left, late []string
+	due := map[string]bool{}
 	n, rows := 0, uint64(0)
 	for _, id := range ids {
 		if id.day == event.Never || !c.due(id.day) {
 			continue
 		}
 		c.expired = append(c.expired, id)
+		due[c.classOf(id.table)] = true
 		g, ok := removed[id]
 		switch {
 		case !ok, c.left[id] && g.at < c.last:
@@ -147,11 +149,18 @@ func (c *checker) partitions() {
 	if len(late) > 0 {
 		c.problem("%s confirmed gone only later than 24 hours after the end of the expiry day: %s.", capital(wasWere(len(late), "partition")), some(late))
 	}
-	switch {
-	case n > 0 && len(left)+len(late) == 0:
+	c.r.Due.Partitions = len(c.expired)
+	if n > 0 && len(left)+len(late) == 0 {
 		c.proved("Every partition that was counted and expired by %s (%s, %s) is on record as looked for and gone within 24 hours after the end of its expiry day.",
 			minute(c.final), count(n, "partition", "partitions"), count(rows, "row", "rows"))
-	case n == 0 && len(left)+len(late) == 0 && len(c.chain.manifests) > 0:
-		c.not("That expired partitions are removed: none that was counted expired in this time.")
+	}
+	var quiet []string
+	for _, class := range c.s.Policy.Classes {
+		if class.Governs == governsEvents && class.Period != lasting && !due[class.Name] {
+			quiet = append(quiet, fmt.Sprintf("%s (%s)", class.Name, class.Period))
+		}
+	}
+	if len(quiet) > 0 && len(c.chain.manifests) > 0 {
+		c.not("That rows of these deletion classes are removed, none of which had to be gone in this time: %s.", strings.Join(quiet, ", "))
 	}
 }

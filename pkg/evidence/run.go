@@ -34,9 +34,40 @@ func (c *checker) clock() {
 	if back > 0 {
 		c.problem("Lethe's clock went back %s, which it never does.", count(back, "time", "times"))
 	}
-	details(c, audit.KindClock, func(_ int, _ entry, k audit.Clock) {
+	c.ahead()
+}
+
+// ahead holds the clock of each run to the time of its own entry, which is that
+// of the wall clock: it is behind that, or as far ahead as a jump that was
+// accepted on record, but for a wall clock that was set back since.
+func (c *checker) ahead() {
+	var runs []string
+	var accepted time.Time
+	runAt := 0
+	details(c, audit.KindClock, func(at int, _ entry, k audit.Clock) {
 		c.facts.Clocks = append(c.facts.Clocks, k)
+		runs = append(runs, c.unaccepted(&runAt, at, accepted)...)
+		if k.Accepted && k.To.After(accepted) {
+			accepted = k.To
+		}
 	})
+	runs = append(runs, c.unaccepted(&runAt, len(c.entries), accepted)...)
+	if n := len(runs); n > 0 {
+		c.problem("In %s of retention Lethe's clock was more than %s ahead of the time at which the run was recorded, and no jump of the clock was accepted on record that says why: what was destroyed then may have been destroyed early. %s.",
+			count(n, "run", "runs"), count(int(audit.MaxJump/aDay), "day", "days"), capital(some(runs)))
+	}
+}
+
+// unaccepted are the runs before an entry, from the next on, whose clock was
+// ahead by more than accepted explains.
+func (c *checker) unaccepted(next *int, before int, accepted time.Time) (out []string) {
+	for ; *next < len(c.runs) && c.runs[*next].at < before; *next++ {
+		r := c.runs[*next]
+		if r.Clock.After(c.entries[r.at].At.Add(audit.MaxJump)) && r.Clock.After(accepted.Add(audit.MaxJump)) {
+			out = append(out, fmt.Sprintf("%s, recorded on %s, has the clock at %s", c.entries[r.at], minute(c.entries[r.at].At), minute(r.Clock)))
+		}
+	}
+	return out
 }
 
 // clockAt is Lethe's clock when an entry was recorded, or a little later: that
@@ -62,7 +93,7 @@ func (c *checker) rules() {
 	applied, at := "", -1
 	details(c, audit.KindPolicy, func(i int, _ entry, p audit.Policy) {
 		applied, at = p.Digest, i
-		c.facts.Policies = append(c.facts.Policies, Applied{c.entries[i].At, p})
+		c.facts.Policies = append(c.facts.Policies, Applied{c.entries[i].At, p, i})
 	})
 	if at >= 0 && applied != c.s.Policy.Digest {
 		c.problem("The policy that was applied last, on %s, is another than the rules in this bundle.", minute(c.entries[at].At))
@@ -222,6 +253,8 @@ func (c *checker) report() {
 			unkept = append(unkept, p.ID)
 		case p.Holds && p.How == "":
 			unseen = append(unseen, p.ID)
+		case p.Holds && p.Note != "":
+			hold = append(hold, p.ID+" in part") // of the rest it says that nothing keeps it
 		case p.Holds:
 			hold = append(hold, p.ID)
 		default:

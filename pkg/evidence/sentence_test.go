@@ -116,13 +116,61 @@ var wrongs = []wrong{
 			w.record(audit.KindRemoved, "retention", audit.Removed{Removal: "early", Partitions: p})
 		}},
 	{name: "a rule was made shorter", days: 10,
+		do: func(w *world) {
+			w.apply(strings.Repeat("ab", 32), audit.Kept{Table: "login", Months: 24})
+			w.apply("", audit.Kept{})
+		},
+		then: func(w *world) { w.shorten("2027-03-02", w.loginCutoff()) }},
+	{name: "a rule is said to have been made shorter", days: 10,
+		then: func(w *world) { w.shorten("2027-03-02", w.loginCutoff()) }},
+	{name: "a rule was made longer, and is said to have been made shorter", days: 10,
+		do: func(w *world) {
+			w.apply(strings.Repeat("ab", 32), audit.Kept{Table: "login", Months: 6})
+			w.apply("", audit.Kept{})
+		},
+		then: func(w *world) { w.shorten("2027-03-02", w.loginCutoff()) }},
+	{name: "a rule was made shorter, and a removal goes further", days: 10, want: "lost rows that the rule still kept",
+		do: func(w *world) {
+			w.apply(strings.Repeat("ab", 32), audit.Kept{Table: "login", Months: 24})
+			w.apply("", audit.Kept{})
+		},
+		then: func(w *world) { w.shorten("2027-03-02", w.loginCutoff().Add(48*time.Hour)) }},
+	{name: "a longer rule was applied and waits for its start", days: 10, want: "is another than the rules in this bundle",
+		do: func(w *world) {
+			w.apply(strings.Repeat("ab", 32), audit.Kept{Table: "login", Months: 24})
+			w.apply("", audit.Kept{})
+		},
 		then: func(w *world) {
-			p := audit.Partition{Table: "login", Day: "2027-03-02", Rows: w.rows[cell{"login", "2027-03-02"}]}
-			r := audit.Removal{ID: "early", Reason: audit.ReasonShortened, Cutoff: w.now, Partitions: []audit.Partition{p}}
-			w.record(audit.KindRemoval, "retention", r)
-			w.record(audit.KindRemoved, "retention", audit.Removed{Removal: "early", Partitions: r.Partitions})
-			delete(w.rows, cell{"login", "2027-03-02"})
-			w.manifest(map[cell]audit.Partition{{"login", "2027-03-02"}: p})
+			w.apply(strings.Repeat("cd", 32), audit.Kept{Table: "login", Months: 36})
+			w.shorten("2027-03-02", w.loginCutoff())
+		}},
+	{name: "a key of tokens is left", days: 130, want: "No destruction is on record of 1 key past rule and grace: epoch/web/access@64d/",
+		ask: evidence.Request{All: true},
+		do: func(w *world) {
+			w.forget = func(key string) bool { return strings.HasPrefix(key, "epoch/web/access@64d/") }
+		}},
+	{name: "a key of tokens of a domain that is gone is left", days: 3, want: "1 key past rule and grace: epoch/old/access@20d/20400.",
+		then: func(w *world) {
+			for _, key := range []string{"epoch/old/access@20d/20400", "epoch/old/access@20d/20510", "epoch/old/access@20d/9223372036854775807", "epoch/old/access@20d/-1", "epoch/none/1"} {
+				w.record(audit.KindKey, "pseudonymizer", audit.Key{Verb: "create", Key: key})
+			}
+		}},
+	{name: "a run by a clock that nobody accepted", days: 3, want: "more than 7 days ahead of the time at which the run was recorded",
+		then: func(w *world) {
+			w.record(audit.KindClock, "retention", audit.Clock{From: w.now, To: w.now.AddDate(0, 0, 9)})
+			w.record(audit.KindRun, "retention", audit.Run{Clock: w.now.AddDate(0, 0, 9), Policy: w.pol.Digest()})
+		}},
+	{name: "the log was removed", days: 3, want: "The log begins anew: on 2026-03-04 00:00 UTC",
+		then: func(w *world) {
+			w.record(audit.KindLog, "audit", audit.Began{Key: w.log.VerifierKey(), Lost: audit.LostLog, Through: 7, From: 1})
+		}},
+	{name: "the stream was lost", days: 3, want: "what was recorded after that, and was not in the log yet, nobody knows",
+		then: func(w *world) {
+			w.record(audit.KindLog, "sequencer", audit.Began{Key: w.log.VerifierKey(), Lost: audit.LostStream, Through: 7})
+		}},
+	{name: "the log was removed before the bundle begins", days: 3, ask: evidence.Request{Since: "2026-03-03"},
+		do: func(w *world) {
+			w.record(audit.KindLog, "audit", audit.Began{Key: w.log.VerifierKey(), Lost: audit.LostLog, Through: 7, From: 4})
 		}},
 	{name: "another policy was applied", days: 3, want: "is another than the rules in this bundle",
 		then: func(w *world) {
@@ -204,7 +252,7 @@ func TestTheSentencesSayWhatIsWrong(t *testing.T) {
 		if c.want == "" && !r.OK || c.want != "" && !found {
 			t.Errorf("%s: got the problems %q, want %q", c.name, r.Problems, c.want)
 		}
-		fmt.Fprintf(&out, "== %s\n", c.name)
+		fmt.Fprintf(&out, "== %s\n= %s\n", c.name, r.Verdict())
 		for _, part := range []struct {
 			mark string
 			all  []string
@@ -239,12 +287,14 @@ func TestTheSentencesSayWhatIsWrong(t *testing.T) {
 
 var (
 	rootPattern = regexp.MustCompile(`[A-Za-z0-9+/]{43}=`)
+	keyPattern  = regexp.MustCompile(`the key [0-9a-f]{12}`)
 	hexPattern  = regexp.MustCompile(`[0-9a-f]{64}`)
 )
 
 // plain puts names for what is random.
 func plain(s, policy string) string {
 	s = rootPattern.ReplaceAllString(s, "ROOT")
+	s = keyPattern.ReplaceAllString(s, "the key KEY")
 	s = hexPattern.ReplaceAllString(s, "FINGERPRINT")
 	return strings.ReplaceAll(s, policy, "POLICY")
 }

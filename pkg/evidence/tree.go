@@ -110,12 +110,15 @@ func (c *checker) trees() {
 		h.from = t.From
 		c.heads = append(c.heads, h)
 		for _, k := range t.Checkpoints {
-			if !c.leads(k, h) {
-				c.broken("A checkpoint of an earlier day does not lead to the tree of %d: the tree, the checkpoint or its proof was changed.", t.Year)
+			old, ok := c.leads(k, h)
+			if !ok {
+				c.broken("A checkpoint that Lethe kept on the way does not lead to the tree of %d: the tree, the checkpoint or its proof was changed.", t.Year)
 				return
 			}
+			if old.size < h.size {
+				kept++
+			}
 		}
-		kept += len(t.Checkpoints)
 	}
 	last := c.b.Trees[len(c.b.Trees)-1]
 	c.r.Checkpoint = last.Checkpoint
@@ -127,22 +130,22 @@ func (c *checker) trees() {
 		c.not("What the entries before entry %s of %d say: they are part of what is signed, and not in this bundle.", number(c.heads[0].from), c.heads[0].year)
 	}
 	if kept > 0 {
-		c.proved("%s of earlier days lead to the same trees: what they stand for was not changed later.", count(kept, "checkpoint", "checkpoints"))
+		c.proved("The same trees continue %s that Lethe kept on the way: what was on record then was not changed later.", count(kept, "earlier checkpoint", "earlier checkpoints"))
 	}
 }
 
 // leads says whether a kept checkpoint is the beginning of a tree.
-func (c *checker) leads(k Kept, h head) bool {
+func (c *checker) leads(k Kept, h head) (old head, ok bool) {
 	old, err := c.open(k.Checkpoint)
 	if err != nil || old.year != h.year || old.size < 1 || old.size > h.size ||
 		tlog.CheckTree(k.Proof, h.size, h.root, old.size, old.root) != nil {
-		return false
+		return old, false
 	}
 	if old.size < h.from {
-		return true
+		return old, true
 	}
 	root, err := tlog.TreeHash(old.size, h.hashes)
-	return err == nil && root == old.root
+	return old, err == nil && root == old.root
 }
 
 // earlier compares the trees with checkpoints that were kept elsewhere.
@@ -153,9 +156,9 @@ func (c *checker) earlier() {
 		if len(c.o.Earlier) > 1 {
 			name = fmt.Sprintf("Checkpoint %d of those kept elsewhere", i+1)
 		}
-		old, err := c.open(text)
+		old, under, err := c.openKept(text)
 		if err != nil {
-			c.broken("%s is not signed by this bundle's key %s: it is of another Lethe, or the key was exchanged.", name, c.r.Origin)
+			c.broken("%s is not signed by this bundle's key %s, nor by one that its log says it had before: it is of another Lethe, or the key was exchanged.", name, c.r.Origin)
 			continue
 		}
 		at := slices.IndexFunc(c.heads, func(h head) bool { return h.year == old.year })
@@ -176,7 +179,7 @@ func (c *checker) earlier() {
 		case root != old.root:
 			c.broken("%s stands for other entries than this bundle: what was on record up to entry %s of %d was changed since.", name, number(old.size), old.year)
 		default:
-			c.proved("The first %s of %d are the same as when the checkpoint was made that was kept elsewhere.", count(old.size, "entry", "entries"), old.year)
+			c.proved("The first %s of %d are the same as when the checkpoint was made that was kept elsewhere%s.", count(old.size, "entry", "entries"), old.year, under)
 		}
 	}
 	if undecided > 0 {

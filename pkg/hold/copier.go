@@ -62,7 +62,7 @@ type CopierConfig struct {
 	Logger    *slog.Logger
 	Metrics   prometheus.Registerer
 	// Now is the wall clock; nil is time.Now. The later of it and Lethe's
-	// clock decides what has expired.
+	// clock decides when a hold is over.
 	Now func() time.Time
 	// Every is how often to look; zero is [DefaultEvery].
 	Every time.Duration
@@ -163,6 +163,8 @@ func (c *Copier) Copy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// What fails here keeps nothing from being copied.
+	failed := []error{c.store.Forget(ctx, c.c.Now())}
 	var todo []Hold
 	for _, h := range holds {
 		if !h.Over(now) || h.State != Ended && h.underway() {
@@ -172,14 +174,13 @@ func (c *Copier) Copy(ctx context.Context) error {
 	c.met.active.Set(float64(len(todo)))
 	if len(todo) == 0 {
 		c.met.lag.Set(0)
-		return nil
+		return errors.Join(failed...)
 	}
 	ours, err := c.lease.Take(ctx)
 	if err != nil || !ours {
-		return err
+		return errors.Join(append(failed, err)...)
 	}
 	defer c.lease.Release(ctx)
-	var failed []error
 	var lag uint64
 	for _, h := range todo {
 		left, err := c.hold(ctx, h)
@@ -270,7 +271,7 @@ func (c *Copier) step(ctx context.Context, h Hold, floor uint64, now time.Time) 
 	if err != nil {
 		return h, err
 	}
-	if err := c.frames(ctx, h, now); err != nil { // H2
+	if err := c.frames(ctx, h); err != nil { // H2
 		return h, err
 	}
 	if err := c.rows(ctx, h); err != nil { // H3
@@ -337,8 +338,15 @@ func (c *Copier) tables(h Hold) []*policy.Table {
 }
 
 func (h Hold) held() warehouse.Held {
+	rules := map[string]policy.Period{}
+	for table := range h.Rules {
+		if then, known := h.ruleThen(table); known {
+			rules[table] = then
+		}
+	}
 	return warehouse.Held{
-		Hold: h.ID, Until: h.Deadline, Tenant: h.Tenant, Services: h.Services, From: h.From, To: h.To, Since: h.Floor, Through: h.Upto,
+		Hold: h.ID, Until: h.Deadline, Tenant: h.Tenant, Services: h.Services, From: h.From, To: h.To,
+		At: h.Added, Rules: rules, Since: h.Floor, Through: h.Upto,
 	}
 }
 

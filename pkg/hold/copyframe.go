@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -27,7 +26,7 @@ const (
 // frames is H2. Copies are appended in the order of their originals, some at a
 // time and those all or none, so that what comes behind the last one that is
 // there is what is left.
-func (c *Copier) frames(ctx context.Context, h Hold, now time.Time) error {
+func (c *Copier) frames(ctx context.Context, h Hold) error {
 	last, err := c.lastCopied(ctx, h)
 	if err != nil {
 		return err
@@ -43,23 +42,23 @@ func (c *Copier) frames(ctx context.Context, h Hold, now time.Time) error {
 		}
 		waiting, size = append(waiting, msg), size+len(msg.Data)
 		if len(waiting) >= appendFrames || size >= appendBytes {
-			if err := c.append(ctx, h, waiting, now); err != nil {
+			if err := c.append(ctx, h, waiting); err != nil {
 				return err
 			}
 			waiting, size = nil, 0
 		}
 	}
-	return c.append(ctx, h, waiting, now)
+	return c.append(ctx, h, waiting)
 }
 
 // append makes the copies of clean frames and appends them.
-func (c *Copier) append(ctx context.Context, h Hold, originals []eventlog.Received, now time.Time) error {
+func (c *Copier) append(ctx context.Context, h Hold, originals []eventlog.Received) error {
 	copies := make([]*eventlog.Message, len(originals))
 	work, workCtx := errgroup.WithContext(ctx)
 	work.SetLimit(atOnce)
 	for i, msg := range originals {
 		work.Go(func() (err error) {
-			copies[i], err = c.frame(workCtx, h, msg, now)
+			copies[i], err = c.frame(workCtx, h, msg)
 			if err != nil {
 				return fmt.Errorf("copying clean frame %d: %w", msg.Seq, err)
 			}
@@ -131,13 +130,13 @@ func (c *Copier) appendOnce(ctx context.Context, h Hold, waiting []copied) error
 
 // frame makes the copy of a clean frame; nil is one of which nothing is to be
 // copied, or nothing can any more.
-func (c *Copier) frame(ctx context.Context, h Hold, msg eventlog.Received, now time.Time) (*eventlog.Message, error) {
+func (c *Copier) frame(ctx context.Context, h Hold, msg eventlog.Received) (*eventlog.Message, error) {
 	o, header, sealed, err := original(msg.Data)
 	if err != nil {
 		return nil, err
 	}
 	t, known := c.c.Policy.Table(o.Table)
-	if !known || t.Class.Lasting || !h.Covers(o.Table, o.Tenant, o.Service) || !o.Day.End().After(now) || !h.coversDay(o.Class, o.Day) {
+	if !known || t.Class.Lasting || !h.Covers(o.Table, o.Tenant, o.Service) || !o.Day.End().After(h.Added) || !h.coversDay(o.Class, o.Day) {
 		return nil, nil
 	}
 	body, err := c.c.Keys.OpenClean(ctx, o.Tenant, o.Class, string(o.Day), header, sealed)
@@ -147,7 +146,7 @@ func (c *Copier) frame(ctx context.Context, h Hold, msg eventlog.Received, now t
 	if err != nil {
 		return nil, err
 	}
-	body, n, err := event.KeepRows(body, h.keeps(t, now))
+	body, n, err := event.KeepRows(body, h.keeps(t))
 	if err != nil || n == 0 {
 		return nil, err
 	}

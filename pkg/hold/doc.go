@@ -5,16 +5,18 @@
 // A [Hold] has a name, a reason, a deadline and a scope: tables, services, a
 // stretch of time, always of one tenant. An officer adds and releases it
 // through the [Keeper], which puts it on record before it is stored. The
-// [Store] keeps holds in a bucket of the log; retention and verify read them
-// there.
+// [Store] keeps holds in a bucket of the log; retention, verify and whoever
+// shows them read them with [Store.List].
 //
 // # The copy
 //
-// The [Copier] copies what a hold covers, once it is loaded and while it may
-// still be selected: rows into the table of the same name in the hold database,
-// and clean frames into the stream LETHE_HOLD, sealed anew under the key
-// "hold-<id>" of the deadline's day. It goes range by range of the clean log,
-// through the sequence that the loader has confirmed:
+// The [Copier] copies what a hold covers, once it is loaded: rows into the table
+// of the same name in the hold database, and clean frames into the stream
+// LETHE_HOLD, sealed anew under the key "hold-<id>" of the deadline's day. What
+// was inside its rule when the hold was added is covered, however late the
+// copier is; what was past it is not brought back, also where it is still there.
+// The copier goes range by range of the clean log, through the sequence that the
+// loader has confirmed:
 //
 //	H1  the range is durable in the hold's record
 //	H2  its frames are on the hold stream, each with the id hold/<id>/<seq>
@@ -24,7 +26,8 @@
 //
 // A crash between two of them repeats the range, and nothing is there twice:
 // frames after the last one that is there alone are appended, and an insert
-// carries a token and leaves out what is there. A lease in the bucket keeps a
+// carries a token and leaves out what is there. What was inserted is looked for,
+// and inserted again where a kill undid it. A lease in the bucket keeps a
 // second copier from working at the same time. Retention removes no original
 // that an active hold covers and whose sequence is beyond the hold's floor.
 //
@@ -37,7 +40,9 @@
 //
 // When a hold is released, or its deadline has passed, it is [Hold.Due]:
 // retention drops the partition of each hold table, purges the hold's topics,
-// destroys its key, and says so to [Store.End].
+// destroys its key, and says so to [Store.End]. The next copier removes the name
+// and the reason, with their bytes ([Store.Forget]): they are on the audit log,
+// and nothing needs them any more. Id, scope, dates and counts stay.
 //
 // # What it does not do
 //

@@ -3,7 +3,6 @@ package hold
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
@@ -76,13 +75,22 @@ func (h Hold) coversDay(class string, day event.Day) bool {
 		(h.To.IsZero() || day <= event.DayOf(period.After(h.To.UTC().AddDate(0, 0, 31))))
 }
 
-// keeps is which rows of a table's frame a hold takes at an instant: those that
-// it covers and that may still be selected, by the rule they came under and by
-// that of today.
-func (h Hold) keeps(t *policy.Table, at time.Time) func(*event.Row) bool {
+// keeps is which rows of a table's frame a hold takes: those that it covers and
+// that were inside their rule when it was added, whenever they are copied. A
+// rule that became shorter since takes nothing away, and one that became longer
+// covers what came under it.
+func (h Hold) keeps(t *policy.Table) func(*event.Row) bool {
+	then, known := h.ruleThen(t.Name)
 	return func(r *event.Row) bool {
-		return h.CoversTime(r.OccurredAt) && r.ExpiresAt.After(at) && t.Class.ExpiresAt(r.OccurredAt).After(at)
+		return h.CoversTime(r.OccurredAt) && r.ExpiresAt.After(h.Added) &&
+			(t.Class.ExpiresAt(r.OccurredAt).After(h.Added) || known && then.After(r.OccurredAt.UTC()).After(h.Added))
 	}
+}
+
+// ruleThen is the period of a table when the hold was added, where it is known.
+func (h Hold) ruleThen(table string) (policy.Period, bool) {
+	_, period, lasting, err := policy.ParseKeyName(h.Rules[table])
+	return period, err == nil && !lasting
 }
 
 // original reads the header of a clean frame.

@@ -1,6 +1,7 @@
 package hold
 
 import (
+	"cmp"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 	"github.com/lethe-pipeline/lethe/pkg/keyring"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
+	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
 
 // A State is how far the life of a hold is.
@@ -24,7 +26,8 @@ const (
 	// Released holds were given up by an officer: retention is to remove the
 	// copies.
 	Released State = "released"
-	// Ended holds have no copy left. Their record stays.
+	// Ended holds have no copy left. Their record stays, without the name and
+	// the reason.
 	Ended State = "ended"
 )
 
@@ -38,7 +41,9 @@ type Hold struct {
 	// Reason is for people. It goes on record.
 	Reason string `json:"reason"`
 	// By is the id of the credential that added it.
-	By    string    `json:"by"`
+	By string `json:"by"`
+	// Added is when, to the millisecond, by the later of the wall clock and
+	// Lethe's. What was past its rule then is not covered.
 	Added time.Time `json:"added"`
 	// Deadline is the last UTC day on which the copies are kept.
 	Deadline event.Day `json:"deadline"`
@@ -51,6 +56,10 @@ type Hold struct {
 	Services []string  `json:"services,omitempty"`
 	From     time.Time `json:"from,omitzero"`
 	To       time.Time `json:"to,omitzero"`
+	// Rules are the classes and periods that its tables had when it was added,
+	// by table, as [policy.Class.KeyName] writes them. A table that is not
+	// listed has the rule of today.
+	Rules map[string]string `json:"rules,omitempty"`
 
 	State State `json:"state"`
 	// Floor is the clean sequence through which everything covered is copied.
@@ -107,7 +116,24 @@ func (h Hold) Validate(pol *policy.Policy, now time.Time) error {
 	if !h.From.IsZero() && !h.To.IsZero() && !h.From.Before(h.To) {
 		return fault.Invalid.Errorf("a hold's from is before its to")
 	}
-	return h.checkScope(pol)
+	if err := h.checkScope(pol); err != nil {
+		return err
+	}
+	return h.checkReach(pol, now)
+}
+
+// checkReach refuses a stretch of time of which nothing can be covered, so that
+// nobody believes that it is.
+func (h Hold) checkReach(pol *policy.Policy, now time.Time) error {
+	if !h.From.IsZero() && !h.From.Before(h.Deadline.End()) {
+		return fault.Invalid.Errorf("a hold's from is not after its deadline: it would cover nothing")
+	}
+	for _, t := range warehouse.HoldTables(pol) {
+		if h.coversTable(t.Name) && (h.To.IsZero() || t.Class.ExpiresAt(h.To.Add(-time.Millisecond)).After(now)) {
+			return nil
+		}
+	}
+	return fault.Invalid.Errorf("everything that occurred before the hold's to is past its rule already: it would cover nothing")
 }
 
 func (h Hold) checkScope(pol *policy.Policy) error {
@@ -150,6 +176,9 @@ func checkReason(reason string) error {
 	}
 	return nil
 }
+
+// Called is the name of a hold, and the id of one that has ended.
+func (h Hold) Called() string { return cmp.Or(h.Name, h.ID) }
 
 // Covers says whether a hold is of the tenant and lists the table and the
 // service, or lists none. Whether it is active is not asked, and neither is

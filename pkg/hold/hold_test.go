@@ -54,6 +54,11 @@ func TestHoldIsHeldToItsRules(t *testing.T) {
 		"many services":            {func(h *hold.Hold) { h.Services = strings.Split(strings.Repeat("a,", 65), ",") }, false},
 		"from after to":            {func(h *hold.Hold) { h.From, h.To = noon, noon }, false},
 		"before 1970":              {func(h *hold.Hold) { h.From = time.Unix(-1, 0) }, false},
+		"to within the rule":       {func(h *hold.Hold) { h.Tables, h.To = []string{"login"}, noon.AddDate(-1, 0, 1) }, true},
+		"to past every rule":       {func(h *hold.Hold) { h.To = noon.AddDate(-6, 0, 0) }, false},
+		"to past the table's rule": {func(h *hold.Hold) { h.Tables, h.To = []string{"login"}, noon.AddDate(-1, 0, 0) }, false},
+		"from the last day":        {func(h *hold.Hold) { h.From = h.Deadline.End().Add(-1) }, true},
+		"from after the deadline":  {func(h *hold.Hold) { h.From = h.Deadline.End() }, false},
 		"after the last day":       {func(h *hold.Hold) { h.To = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) }, false},
 	} {
 		h := valid()

@@ -31,6 +31,7 @@ type desk struct {
 	// failing refuses it.
 	recorded []entry
 	failing  bool
+	unknown  error // of whether there is a service
 }
 
 type entry struct {
@@ -79,6 +80,7 @@ func openDesk(t *testing.T) *desk {
 		As:    func(by string) audit.Recorder { return recorder{d, by} },
 		Clock: func(context.Context) (time.Time, error) { return time.Unix(0, 0), nil },
 		Now:   func() time.Time { return noon },
+		Known: func(_ context.Context, tenant, service string) (bool, error) { return service != "shopp", d.unknown },
 		Wake:  func() { d.woken++ },
 	})
 	if err != nil {
@@ -136,6 +138,7 @@ func TestHoldIsOnRecordBeforeItIsInForce(t *testing.T) {
 	want := hold.Hold{
 		ID: h.ID, Name: "case-17", Reason: "A claim, file 2026/17", By: h.By, Added: noon, Deadline: "2027-06-30", Tenant: "acme",
 		Tables: []string{"login"}, Services: []string{"shop"}, From: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), State: hold.Active,
+		Rules: map[string]string{"login": "login-12m"},
 	}
 	if diff := cmp.Diff(want, h); diff != "" || h.By == "" {
 		t.Errorf("the hold (-want +got):\n%s", diff)
@@ -218,6 +221,15 @@ func TestHoldsAreTheOfficersBusiness(t *testing.T) {
 		if code := d.ask(officer, "POST", "/v1/holds", body, nil); code != http.StatusUnprocessableEntity {
 			t.Errorf("%s is answered with %d", what, code)
 		}
+	}
+	// A name that was mistyped covers nothing.
+	mistyped := strings.Replace(strings.Replace(request, "case-17", "case-19", 1), `"shop"`, `"shop","shopp"`, 1)
+	if code := d.ask(officer, "POST", "/v1/holds", mistyped, nil); code != http.StatusUnprocessableEntity {
+		t.Errorf("a hold of a service that is not there is answered with %d", code)
+	}
+	d.unknown = fault.Unavailable.Errorf("nobody knows")
+	if code := d.ask(officer, "POST", "/v1/holds", strings.Replace(mistyped, "shopp", "blog", 1), nil); code != http.StatusServiceUnavailable {
+		t.Errorf("a hold of which nobody knows the services is answered with %d", code)
 	}
 	if code := d.ask(officer, "POST", "/v1/holds/secret/release", "", nil); code != http.StatusNotFound {
 		t.Errorf("a hold that is not there is answered with %d", code)

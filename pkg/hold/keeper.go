@@ -11,9 +11,10 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
+	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
 
-// KeeperConfig is what a Keeper is made of. Now and Wake may be nil.
+// KeeperConfig is what a Keeper is made of. Known, Now and Wake may be nil.
 type KeeperConfig struct {
 	Policy *policy.Policy
 	Store  *Store
@@ -24,6 +25,9 @@ type KeeperConfig struct {
 	// Clock is Lethe's; the later of it and Now is what today is.
 	Clock func(context.Context) (time.Time, error)
 	Now   func() time.Time
+	// Known says whether there is a service of the tenant; nil takes every
+	// name. It is asked of the services that a request lists.
+	Known func(ctx context.Context, tenant, service string) (bool, error)
 	// Wake is called when there is something to copy: [Copier.Wake].
 	Wake func()
 }
@@ -67,16 +71,21 @@ func (k *Keeper) Add(ctx context.Context, by access.Principal, r Request) (Hold,
 	if err != nil {
 		return Hold{}, err
 	}
-	now := k.c.Now().UTC()
-	if now.After(at) {
+	if now := k.c.Now(); now.After(at) {
 		at = now
 	}
 	h := Hold{
-		ID: NewID(), Name: r.Name, Reason: r.Reason, By: by.ID, Added: now.Truncate(time.Second), Deadline: r.Until,
-		Tenant: by.Tenant, Tables: r.Tables, Services: r.Services,
+		ID: NewID(), Name: r.Name, Reason: r.Reason, By: by.ID, Deadline: r.Until,
+		Tenant: by.Tenant, Tables: r.Tables, Services: r.Services, State: Active,
 		// Rows tell milliseconds.
-		From: r.From.UTC().Truncate(time.Millisecond), To: r.To.UTC().Truncate(time.Millisecond),
-		State: Active,
+		Added: at.UTC().Truncate(time.Millisecond),
+		From:  r.From.UTC().Truncate(time.Millisecond), To: r.To.UTC().Truncate(time.Millisecond),
+		Rules: map[string]string{},
+	}
+	for _, t := range warehouse.HoldTables(k.c.Policy) {
+		if h.coversTable(t.Name) {
+			h.Rules[t.Name] = t.Class.KeyName()
+		}
 	}
 	if len(h.Services) == 0 {
 		h.Services = slices.Clone(by.Services)
@@ -85,6 +94,9 @@ func (k *Keeper) Add(ctx context.Context, by access.Principal, r Request) (Hold,
 		return Hold{}, fault.Denied.Errorf("the credential is not for every service of the hold")
 	}
 	if err := h.Validate(k.c.Policy, at); err != nil {
+		return Hold{}, err
+	}
+	if err := k.known(ctx, by.Tenant, r.Services); err != nil {
 		return Hold{}, err
 	}
 	if err := k.c.Store.free(ctx, h); err != nil {
@@ -103,6 +115,24 @@ func (k *Keeper) Add(ctx context.Context, by access.Principal, r Request) (Hold,
 	k.c.Logger.InfoContext(ctx, "hold added", "hold", h.ID, "deadline", string(h.Deadline), "principal", by)
 	k.c.Wake()
 	return h, nil
+}
+
+// known refuses services that nobody knows: a hold on a name that was mistyped
+// would cover nothing, and look as if it did.
+func (k *Keeper) known(ctx context.Context, tenant string, services []string) error {
+	if k.c.Known == nil {
+		return nil
+	}
+	for _, s := range services {
+		known, err := k.c.Known(ctx, tenant, s)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return fault.Invalid.Errorf("a service of the hold is not known: there is no event of it on the logs, and no credential is for it")
+		}
+	}
+	return nil
 }
 
 // Release puts the release of a hold on record and then lets go of it: its

@@ -1,13 +1,16 @@
 package hold_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,11 +38,11 @@ type site struct {
 	keys   *keyring.Keyring
 	clean  *eventlog.Writer
 
-	verify, rows, retention *warehouse.Warehouse
-	log                     *eventlog.Log    // as the operator
-	bucket                  *eventlog.Bucket // as compliance
-	store                   *hold.Store
-	now                     time.Time
+	rows, retention *warehouse.Warehouse
+	log             *eventlog.Log    // as the operator
+	bucket          *eventlog.Bucket // as compliance
+	store           *hold.Store
+	now             time.Time
 
 	n int // events made, for ids
 }
@@ -49,7 +52,7 @@ func start(t *testing.T) *site {
 	s := &site{t: t, pol: compile(t), now: time.Now().UTC().Truncate(time.Millisecond)}
 	s.engine = lethetest.Engine(t, lethetest.EngineUsers(s.pol)...)
 	s.must(warehouse.Apply(t.Context(), s.as(warehouse.UserAdmin), s.pol))
-	s.verify, s.rows, s.retention = s.as(warehouse.UserVerify), s.as(warehouse.UserHold), s.as(warehouse.UserRetention)
+	s.rows, s.retention = s.as(warehouse.UserHold), s.as(warehouse.UserRetention)
 
 	s.nats = lethetest.NATS(t, lethetest.NATSUsers()...)
 	operator := s.connect("operator")
@@ -82,9 +85,20 @@ func applyStreams(t *testing.T, operator *nats.Conn) {
 
 // compile is a policy with one table whose rows expire after 30 days, and one
 // whose rows stay.
-func compile(t *testing.T) *policy.Policy {
+func compile(t *testing.T) *policy.Policy { return compileWith(t, "30 days") }
+
+// compileWith is the same with another period.
+func compileWith(t *testing.T, period string) *policy.Policy {
 	t.Helper()
-	docs, err := policy.Load(os.DirFS("../warehouse/testdata/policy"))
+	const name = "classes.yaml"
+	files := os.DirFS("../warehouse/testdata/policy")
+	classes, err := fs.ReadFile(files, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs, err := policy.Load(files, fstest.MapFS{
+		name: {Data: bytes.Replace(classes, []byte("period: 30 days"), []byte("period: "+period), 1)},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,6 +246,8 @@ func (s *site) add(change func(*hold.Hold)) hold.Hold {
 		Deadline: event.DayOf(s.now.AddDate(1, 0, 0)), State: hold.Active,
 	}
 	h.Name = "case-" + h.ID[:8]
+	table, _ := s.pol.Table("visit")
+	h.Rules = map[string]string{table.Name: table.Class.KeyName()}
 	if change != nil {
 		change(&h)
 	}
@@ -250,7 +266,7 @@ func (s *site) get(h hold.Hold) hold.Hold {
 // heldRows are the rows that a hold keeps: "sequence id".
 func (s *site) heldRows(h hold.Hold) []string {
 	s.t.Helper()
-	r, err := s.verify.Rows(s.t.Context(), "SELECT log_seq, lower(hex(event_id)), tenant, toString(hold_until) FROM lethe_hold.visit"+
+	r, err := s.rows.Rows(s.t.Context(), "SELECT log_seq, lower(hex(event_id)), tenant, toString(hold_until) FROM lethe_hold.visit"+
 		" WHERE hold = {hold:String} ORDER BY log_seq, event_id", map[string]any{"hold": h.ID})
 	s.must(err)
 	var out []string

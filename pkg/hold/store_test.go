@@ -1,9 +1,14 @@
 package hold
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
@@ -95,12 +100,59 @@ func TestRecordIsChangedOnWhatIsThere(t *testing.T) {
 	if err := s.Add(ctx, Hold{ID: NewID(), Name: "case", Tenant: "acme"}); err != nil {
 		t.Errorf("the name of a hold that ended: %v", err)
 	}
-	if all, err := s.List(ctx); err != nil || len(all) != 3 {
+	all, err := s.List(ctx)
+	if err != nil || len(all) != 3 {
 		t.Errorf("%d holds, %v", len(all), err)
+	}
+	// Of those added at once the id tells the order.
+	if !slices.IsSortedFunc(all, func(a, b Hold) int { return cmp.Compare(a.ID, b.ID) }) {
+		t.Error("the order of the holds is none")
 	}
 	for _, id := range []string{"", "x", "../lease", NewID()} {
 		if _, err := s.Get(ctx, id); !errors.Is(err, fault.NotFound) {
 			t.Errorf("a hold that is not there: %v", err)
 		}
+	}
+}
+
+// Words are there before their hold is. Those whose hold never came go after an
+// hour; before, it may be being added.
+func TestWordsWithoutAHoldGo(t *testing.T) {
+	ctx := t.Context()
+	bucket := &memory{entries: map[string]eventlog.Entry{}}
+	s := NewStore(bucket)
+	h := Hold{ID: NewID(), Name: "case", Reason: "a claim, file 7", Tenant: "acme"}
+	if err := s.putWords(ctx, h); err != nil {
+		t.Fatal(err)
+	}
+	e := bucket.entries[wordsPrefix+h.ID]
+	e.At = time.Now()
+	bucket.entries[wordsPrefix+h.ID] = e
+	for after, want := range map[time.Duration]int{orphanAge - time.Second: 1, orphanAge: 0} {
+		one := &memory{entries: maps.Clone(bucket.entries)}
+		if err := NewStore(one).Forget(ctx, e.At.Add(after)); err != nil || len(one.entries) != want {
+			t.Errorf("after %v there are %d entries, want %d: %v", after, len(one.entries), want, err)
+		}
+	}
+}
+
+// A record that has the words in it loses them to their own entry when it is
+// changed, and shows them until then and after.
+func TestRecordWithItsWordsInItGivesThemUp(t *testing.T) {
+	ctx := t.Context()
+	h := Hold{ID: NewID(), Name: "case", Reason: "a claim, file 7", Tenant: "acme", State: Active}
+	bucket := &memory{entries: map[string]eventlog.Entry{entryPrefix + h.ID: {Value: encode(h)}}}
+	s := NewStore(bucket)
+	for _, change := range []func() (Hold, error){
+		func() (Hold, error) { return s.Get(ctx, h.ID) },
+		func() (Hold, error) { return s.Release(ctx, h.ID) },
+		func() (Hold, error) { return s.Get(ctx, h.ID) },
+	} {
+		if got, err := change(); err != nil || got.Name != h.Name || got.Reason != h.Reason {
+			t.Errorf("the hold is called %q: %v", got.Name, err)
+		}
+	}
+	if record := string(bucket.entries[entryPrefix+h.ID].Value); strings.Contains(record, h.Reason) {
+		t.Error("the record has the reason in it")
 	}
 }

@@ -25,7 +25,9 @@ type Config struct {
 	Now func() time.Time
 	// Record is told of a key's making and destruction, and of every use of
 	// the rights power, before the deed. When it fails, the deed is not done.
-	// It must not call the keyring. Nil records nothing.
+	// It must not call the keyring, and is called by many goroutines at once;
+	// while it has not answered about a key, no other is kept waiting. Nil
+	// records nothing.
 	Record func(context.Context, Use) error
 	// LookupsPerMinute bounds [Rights.Tokens], which would otherwise be an
 	// oracle that a whole address space can be asked of. Zero is 60.

@@ -20,8 +20,12 @@ type ring struct {
 	lookups limiter
 	holds   holdUses
 
+	// claims lets one caller at a time make or destroy a key, from its record on.
+	claims claims
+
 	// writing is held while a key is made, loaded or destroyed, so that the
-	// disk and the maps below change together. It is taken before mu.
+	// disk and the maps below change together. It is taken before mu, and never
+	// while something is put on record: who puts it there may be slow.
 	writing sync.Mutex
 
 	// mu guards what is known. A key is in keys only if states says it lives,
@@ -110,27 +114,48 @@ func (r *ring) ensure(ctx context.Context, i id) (*key, error) {
 // make creates those of the keys that were never made, with one wait for the
 // directory. Keys that are destroyed stay so.
 func (r *ring) make(ctx context.Context, ids ...id) error {
-	if err := ctx.Err(); err != nil {
+	absent, err := r.absent(ids)
+	if err != nil || len(absent) == 0 {
+		return errors.Join(err, ctx.Err())
+	}
+	release, err := r.claims.take(ctx, absent...)
+	if err != nil {
 		return err
 	}
-	r.writing.Lock()
-	defer r.writing.Unlock()
-	var absent []id
+	defer release()
+	// Somebody may have made some of them meanwhile. Nobody can any more.
+	if absent, err = r.absent(absent); err != nil || len(absent) == 0 {
+		return err
+	}
+	for _, i := range absent {
+		if err := r.recordUse(ctx, "", "create", i.String()); err != nil {
+			return err
+		}
+	}
+	return r.create(absent)
+}
+
+// absent are those of the keys that were never made.
+func (r *ring) absent(ids []id) (absent []id, err error) {
 	for _, i := range ids {
 		if _, err := r.peek(i); errors.Is(err, errAbsent) {
 			absent = append(absent, i)
 		} else if errors.Is(err, errClosed) {
-			return err
+			return nil, err
 		}
 	}
-	if len(absent) == 0 {
-		return nil
+	return absent, nil
+}
+
+// create makes keys that are absent and claimed.
+func (r *ring) create(absent []id) error {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	if r.isClosed() {
+		return errClosed
 	}
 	secrets := make([][]byte, len(absent))
-	for n, i := range absent {
-		if err := r.recordUse(ctx, "", "create", i.String()); err != nil {
-			return err
-		}
+	for n := range absent {
 		secrets[n] = newSecret()
 	}
 	created := r.now().UTC().Round(0)
@@ -150,20 +175,28 @@ func (r *ring) make(ctx context.Context, ids ...id) error {
 // P12: what the key sealed is gone at once from logs, replicas and backups.
 // Destroying a destroyed key finishes what an earlier attempt left.
 func (r *ring) destroy(ctx context.Context, i id) error {
-	if err := ctx.Err(); err != nil {
+	release, err := r.claims.take(ctx, i)
+	if err != nil {
 		return err
+	}
+	defer release()
+	_, err = r.peek(i)
+	if errors.Is(err, errClosed) {
+		return err
+	}
+	gone := errors.Is(err, ErrDestroyed)
+	if !gone {
+		if err := r.recordUse(ctx, PowerRetention, "destroy", i.String()); err != nil {
+			return err
+		}
 	}
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	_, err := r.peek(i)
 	switch {
-	case errors.Is(err, errClosed):
-		return err
-	case errors.Is(err, ErrDestroyed):
+	case r.isClosed():
+		return errClosed
+	case gone:
 		return r.store.shred(i)
-	}
-	if err := r.recordUse(ctx, PowerRetention, "destroy", i.String()); err != nil {
-		return err
 	}
 	if err := r.store.bury(i, r.now().UTC().Round(0)); err != nil {
 		// The tombstone may have landed all the same, and then a restart
@@ -202,6 +235,12 @@ func (r *ring) recordUse(ctx context.Context, p Power, verb, key string) error {
 		return fmt.Errorf("recording the use of a key: %w", err)
 	}
 	return nil
+}
+
+func (r *ring) isClosed() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.closed
 }
 
 func (r *ring) close() error {

@@ -28,7 +28,13 @@ func BuiltIn(t testing.TB) *policy.Policy {
 // Password is that of a user of [EngineUsers] and [NATSUsers].
 func Password(user string) string { return "test-" + user }
 
-// EngineUsers are the users that a policy's warehouse has in a running Lethe.
+// Overseer is a user of [EngineUsers] who may do everything. A running Lethe has
+// none: nobody there sees every row. Tests look at what is there as this user,
+// and do to it what nobody may.
+const Overseer = "overseer"
+
+// EngineUsers are the users that a policy's warehouse has in a running Lethe,
+// and the [Overseer].
 func EngineUsers(pol *policy.Policy) []embedded.EngineUser {
 	var users []embedded.EngineUser
 	for _, u := range warehouse.Users(pol) {
@@ -37,7 +43,7 @@ func EngineUsers(pol *policy.Policy) []embedded.EngineUser {
 			Grants: u.Grants, Filters: u.Filters, Settings: u.Settings, Changeable: u.Changeable, ReadOnly: u.ReadOnly,
 		})
 	}
-	return users
+	return append(users, embedded.EngineUser{Name: Overseer, Password: Password(Overseer), Grants: []string{"GRANT ALL ON *.*"}})
 }
 
 // NATSUsers are the users that the logs have in a running Lethe.

@@ -97,7 +97,7 @@ type nowhere struct{ loader.Warehouse }
 
 func (nowhere) Insert(context.Context, *warehouse.Batch, string) error { return nil }
 
-func (nowhere) Known(context.Context, string, []event.ID) (map[event.ID]struct{}, error) {
+func (nowhere) Known(context.Context, string, []event.ID) (map[event.ID]event.Day, error) {
 	return nil, nil
 }
 

@@ -27,7 +27,7 @@ type counts struct {
 func newCounts(reg prometheus.Registerer) *counts {
 	return &counts{
 		values: map[string]float64{"rows": 0, "frames": 0, "rounds": 0, "duplicates": 0, "expired_frames": 0,
-			"unknown_frames": 0, "retries": 0, "replays": 0, "rebuilds": 0, "last_seq": 0, "waiting_frames": 0},
+			"unknown_frames": 0, "retries": 0, "replays": 0, "rebuilds": 0, "rebuilding": 0, "last_seq": 0, "waiting_frames": 0},
 		rows: metric.Register(reg, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "lethe_loader_rows_total", Help: "Rows that are in the warehouse.",
 		})),
@@ -99,6 +99,10 @@ func (c *counts) retried() {
 
 func (c *counts) replayed() { c.add("replays", 1) }
 func (c *counts) rebuilt()  { c.add("rebuilds", 1) }
+
+// rebuilding says that a rebuild begins (1) or ends (-1): its copy of the tables
+// is nobody else's.
+func (c *counts) rebuilding(n float64) { c.add("rebuilding", n) }
 
 func (c *counts) numbers() map[string]float64 {
 	c.mu.Lock()

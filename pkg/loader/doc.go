@@ -7,8 +7,8 @@
 // second, up to 50,000 rows. What is durable before what is numbered here and
 // in docs/life-of-an-event.md:
 //
-//	L1  the manifest of the round, its first and last sequence and the
-//	    warehouse epoch, is on disk
+//	L1  the manifest of the round, its first and last sequence, the
+//	    warehouse epoch and how many rows it brings, is on disk
 //	L2  its rows are in the warehouse, one insert for each table and expiry
 //	    day, each under a token made from the manifest
 //	L3  the clean log knows that everything through the last sequence is done
@@ -31,6 +31,19 @@
 // before they are stored (see [seen]). A round that is made again finds its own
 // rows in the warehouse and drops them too, which changes nothing, because the
 // engine would have dropped the whole batch.
+//
+// An event that comes again after its deletion rule changed is in a frame of
+// another expiry day. Which rows those were is written down as long as the frame
+// lives, for the rebuild (see [repeats]): when the first row has expired, the
+// second must not take its place.
+//
+// # Books
+//
+// The manifest also says how many rows came into each partition since the loader
+// began to count, together with the sums that older counts were added to.
+// [Books] reads them. They are on disk before the rows are, and are what the
+// tables are held to: retention adds up from them what came in. A round that is
+// made again is counted as what the tables hold of it then.
 //
 // # What is passed over, and counted
 //

@@ -7,6 +7,12 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 )
 
+// FoldAt bounds how many counts a manifest carries along.
+func (c Config) FoldAt(n int) Config {
+	c.maxEarlier = n
+	return c
+}
+
 // Memory is net 3 with bounds of the test's choice.
 type Memory struct{ *seen }
 
@@ -18,9 +24,9 @@ func NewMemory(s store, loaded, day, all, days int) Memory {
 func (m Memory) Drop(ctx context.Context, table *policy.Table, frames [][]event.Row) ([][]event.Row, int, error) {
 	var in []frame
 	for _, rows := range frames {
-		in = append(in, frame{table: table, rows: rows})
+		in = append(in, frame{table: table, rows: rows, header: event.CleanHeader{Day: "2026-12-21"}})
 	}
-	dropped, err := m.drop(ctx, in)
+	dropped, _, err := m.drop(ctx, in)
 	out := make([][]event.Row, len(in))
 	for i := range in {
 		out[i] = in[i].rows

@@ -132,7 +132,7 @@ func (s *faultyStores) Insert(ctx context.Context, b *warehouse.Batch, token str
 	return s.around("insert", func() error { return s.Warehouse.Insert(ctx, b, token) })
 }
 
-func (s *faultyStores) Known(ctx context.Context, table string, ids []event.ID) (m map[event.ID]struct{}, err error) {
+func (s *faultyStores) Known(ctx context.Context, table string, ids []event.ID) (m map[event.ID]event.Day, err error) {
 	err = s.around("known", func() (err error) { m, err = s.Warehouse.Known(ctx, table, ids); return err })
 	return m, err
 }
@@ -176,7 +176,7 @@ var loadingCalls = []struct {
 	op     string
 	number int
 }{
-	{"put", 1}, {"put", 2}, {"insert", 1}, {"insert", 2}, {"ack", 1},
+	{"put", 1}, {"put", 2}, {"put", 3}, {"put", 4}, {"insert", 1}, {"insert", 2}, {"ack", 1},
 	{"known", 1}, {"ids", 1}, {"clock", 1}, {"fetch", 2},
 }
 
@@ -249,7 +249,7 @@ func (w tokenless) Insert(ctx context.Context, b *warehouse.Batch, _ string) err
 // blind knows no event.
 type blind struct{ loader.Warehouse }
 
-func (blind) Known(context.Context, string, []event.ID) (map[event.ID]struct{}, error) {
+func (blind) Known(context.Context, string, []event.ID) (map[event.ID]event.Day, error) {
 	return nil, nil
 }
 

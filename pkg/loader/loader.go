@@ -27,6 +27,9 @@ const (
 	DefaultMaxWait = 500 * time.Millisecond
 	// maxRoundBytes closes a round of large frames. Sealed bytes.
 	maxRoundBytes = 32 << 20
+	// maxRoundFrames closes a round of tiny frames, so that a manifest that
+	// counts a partition for each is no larger than a message may be.
+	maxRoundFrames = 15_000
 	// fetchFrames and fetchBytes bound what is asked of the log at once.
 	fetchFrames = 512
 	fetchBytes  = 8 << 20
@@ -49,11 +52,13 @@ type (
 		Range(ctx context.Context, stream string, first, last uint64) iter.Seq2[eventlog.Received, error]
 		Info(ctx context.Context, stream string) (eventlog.StreamState, error)
 	}
-	// Bucket keeps the manifest: [eventlog.Bucket].
+	// Bucket keeps the manifest and the books: [eventlog.Bucket].
 	Bucket interface {
-		Get(ctx context.Context, name string) (eventlog.Entry, error)
+		reading
+		Names(ctx context.Context) ([]string, error)
 		Put(ctx context.Context, name string, value []byte) (uint64, error)
 		Update(ctx context.Context, name string, value []byte, revision uint64) (uint64, error)
+		Delete(ctx context.Context, name string) error
 	}
 	// Keys opens clean frames: the keyring's loader power.
 	Keys interface {
@@ -62,15 +67,15 @@ type (
 	// Warehouse stores rows: [warehouse.Warehouse] as the loader's user.
 	Warehouse interface {
 		Insert(ctx context.Context, b *warehouse.Batch, token string) error
-		Known(ctx context.Context, table string, ids []event.ID) (map[event.ID]struct{}, error)
+		Known(ctx context.Context, table string, ids []event.ID) (map[event.ID]event.Day, error)
 		IDs(ctx context.Context, table string, from, to event.ID, limit int) ([]event.ID, event.ID, error)
 		Clock(ctx context.Context) (time.Time, error)
 		Landed(ctx context.Context, table string, day event.Day, first, last uint64) (bool, error)
+		// Days lists the partitions of a live table.
+		Days(ctx context.Context, t *policy.Table, now time.Time) ([]warehouse.TableDay, error)
 	}
 	// Staging makes tables anew: [warehouse.Warehouse] as the rebuild user.
 	Staging interface {
-		// Days lists the partitions of a live table.
-		Days(ctx context.Context, t *policy.Table, now time.Time) ([]warehouse.TableDay, error)
 		Stage(ctx context.Context, pol *policy.Policy, epoch int64) (*warehouse.Warehouse, error)
 		Swap(ctx context.Context, pol *policy.Policy, epoch int64) error
 		Discard(ctx context.Context) error
@@ -95,6 +100,8 @@ type Config struct {
 	// MaxRows and MaxWait close a round; zero means the defaults.
 	MaxRows int
 	MaxWait time.Duration
+
+	maxEarlier int // a test's, or the default
 }
 
 // Loader is the part of the flow that fills the warehouse.
@@ -102,15 +109,18 @@ type Loader struct {
 	cfg    Config
 	counts *counts
 
-	// The fields below belong to the goroutine of Run. load gets what it
-	// needs of them as arguments, because it runs beside the next gather.
+	// The fields below belong to the goroutine of Run, but for account, seen,
+	// spare and forgot, which belong to load: it runs beside the next gather, and gets
+	// what else it needs as arguments.
 
-	epoch     int64  // warehouse epoch: part of every token
-	last      uint64 // everything through here is in a manifest, loaded or being loaded
-	gathered  uint64 // the highest sequence taken from the log
-	confirmed uint64 // the highest sequence the log knows to be done
+	epoch     int64   // warehouse epoch: part of every token
+	account   account // what the rounds brought
+	last      uint64  // everything through here is loaded or being loaded
+	gathered  uint64  // the highest sequence taken from the log
+	confirmed uint64  // the highest sequence the log knows to be done
 	seen      *seen
 	spare     map[string][]*warehouse.Batch // empty batches by table
+	forgot    time.Time                     // when repeats were last forgotten
 	clock     time.Time
 	clockRead time.Time
 	asked     time.Time // when the bucket was last asked for a rebuild
@@ -132,6 +142,9 @@ func New(cfg Config) (*Loader, error) {
 	}
 	if cfg.MaxWait <= 0 {
 		cfg.MaxWait = DefaultMaxWait
+	}
+	if cfg.maxEarlier <= 0 {
+		cfg.maxEarlier = maxEarlier
 	}
 	return &Loader{
 		cfg: cfg, counts: newCounts(cfg.Metrics),
@@ -189,9 +202,7 @@ func (l *Loader) run(ctx context.Context, ready func()) error {
 			l.confirm(ctx, min(l.gathered, l.last))
 			continue
 		}
-		if under, err = l.begin(work, r); err != nil {
-			return err
-		}
+		under = l.begin(work, r)
 		if !r.more {
 			// Nothing waits, so a gather would: confirm without delay.
 			if err := l.settle(work, under); err != nil {
@@ -209,18 +220,27 @@ type underway struct {
 	done  chan error
 }
 
-// begin makes a round durable as a plan and starts loading it.
-func (l *Loader) begin(ctx context.Context, r *round) (*underway, error) {
-	// L1: durable before the first insert.
-	if err := l.putManifest(ctx, manifest{First: r.first, Last: r.last, Epoch: l.epoch}); err != nil {
-		return nil, err
-	}
-	crashpoint.Reach("loader.manifest_written")
+// begin starts loading a round. The one before is settled.
+func (l *Loader) begin(ctx context.Context, r *round) *underway {
 	l.last = r.last
 	u := &underway{round: r, began: time.Now(), done: make(chan error, 1)}
 	into := target{l.cfg.Warehouse, l.seen, l.epoch}
 	go func() { u.done <- l.load(ctx, into, r) }()
-	return u, nil
+	return u
+}
+
+// load loads a round for the first time. What it brings is known when what came
+// before is recognized, and is durable as a plan (L1) before the first insert.
+func (l *Loader) load(ctx context.Context, into target, r *round) error {
+	batches, err := l.prepare(ctx, into, r)
+	if err != nil {
+		return err
+	}
+	if err := l.enter(ctx, r, tallyOf(batches), into.epoch); err != nil {
+		return err
+	}
+	crashpoint.Reach("loader.manifest_written")
+	return l.insertAll(ctx, into, r, batches)
 }
 
 // settle waits until a round is in the warehouse and confirms it.

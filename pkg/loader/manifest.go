@@ -26,6 +26,9 @@ type manifest struct {
 	First uint64 `json:"first"`
 	Last  uint64 `json:"last"`
 	Epoch int64  `json:"epoch"`
+	// Counted is how many rows came, up to and with this round. A manifest
+	// without it was written by a version that did not count.
+	Counted *counted `json:"counted,omitempty"`
 }
 
 func (l *Loader) putManifest(ctx context.Context, m manifest) error {
@@ -65,6 +68,10 @@ func (l *Loader) recover(ctx context.Context) error {
 	if err := l.checkLog(ctx, m); err != nil {
 		return err
 	}
+	finished, err := l.openBooks(ctx, m)
+	if err != nil {
+		return err
+	}
 	if b.Phase.running() {
 		// A rebuild begins when nothing is in doubt.
 		return l.rebuild(ctx, b)
@@ -72,7 +79,7 @@ func (l *Loader) recover(ctx context.Context) error {
 	if m.Last == 0 || m.Epoch < l.epoch {
 		return nil // nothing was ever loaded, or a rebuild has taken it up
 	}
-	return l.replay(ctx, m)
+	return l.replay(ctx, m, finished)
 }
 
 // checkLog refuses a log that ends before what was loaded from it: its new
@@ -91,8 +98,8 @@ func (l *Loader) checkLog(ctx context.Context, m manifest) error {
 }
 
 // replay makes the round of a manifest again, as it was. Rows that landed are
-// dropped by the engine, by their token.
-func (l *Loader) replay(ctx context.Context, m manifest) error {
+// dropped by the engine, by their token. finished says that all of them did.
+func (l *Loader) replay(ctx context.Context, m manifest, finished bool) error {
 	var floor uint64
 	err := l.retry(ctx, "asking how far the clean log is confirmed", func(ctx context.Context) (err error) {
 		floor, err = l.cfg.Clean.Floor(ctx)
@@ -122,7 +129,17 @@ func (l *Loader) replay(ctx context.Context, m manifest) error {
 	if err != nil {
 		return err
 	}
-	if err := l.load(ctx, target{l.cfg.Warehouse, l.seen, m.Epoch}, r); err != nil {
+	into := target{l.cfg.Warehouse, l.seen, m.Epoch}
+	batches, err := l.prepare(ctx, into, r)
+	if err != nil {
+		return err
+	}
+	if m.Counted != nil && !finished {
+		if err := l.correct(ctx, into, r, m, batches); err != nil {
+			return err
+		}
+	}
+	if err := l.insertAll(ctx, into, r, batches); err != nil {
 		return err
 	}
 	l.counts.replayed()
@@ -130,7 +147,7 @@ func (l *Loader) replay(ctx context.Context, m manifest) error {
 }
 
 // load reads a record and its revision; zero where there is none.
-func load[T any](ctx context.Context, bucket Bucket, name string) (record T, revision uint64, err error) {
+func load[T any](ctx context.Context, bucket reading, name string) (record T, revision uint64, err error) {
 	entry, err := bucket.Get(ctx, name)
 	if errors.Is(err, fault.NotFound) {
 		return record, 0, nil

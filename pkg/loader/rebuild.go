@@ -161,6 +161,8 @@ func (l *Loader) rebuildIfAsked(ctx context.Context) error {
 // A crash before R4 starts over with empty tables, and one after goes on.
 func (l *Loader) rebuild(ctx context.Context, b rebuild) error {
 	l.cfg.Log.Info("rebuild begun", "phase", b.Phase, "epoch", b.Epoch, "target_seq", b.Target)
+	l.counts.rebuilding(1)
+	defer l.counts.rebuilding(-1)
 	began := time.Now()
 	if b.Phase == Loading {
 		b.Loaded, b.Rows = 0, 0
@@ -236,7 +238,11 @@ func (l *Loader) fill(ctx context.Context, b *rebuild) error {
 		if err != nil {
 			return err
 		}
-		if err := l.load(ctx, into, r); err != nil {
+		batches, err := l.prepare(ctx, into, r)
+		if err == nil {
+			err = l.insertAll(ctx, into, r, batches)
+		}
+		if err != nil {
 			return err
 		}
 		b.Loaded = r.last

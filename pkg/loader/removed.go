@@ -17,6 +17,9 @@ type removed struct {
 	// present are the partitions that there are, and early those with rows
 	// past the current rule.
 	present, early map[partition]bool
+	// repeated are rows that were never in the tables, because they repeated
+	// others that may have expired since.
+	repeated repeats
 }
 
 // lookRemoved compares what the rules end with what is there.
@@ -25,8 +28,12 @@ func (l *Loader) lookRemoved(ctx context.Context) (*removed, error) {
 		return nil, err
 	}
 	out := &removed{clock: event.DayOf(l.clock), present: map[partition]bool{}, early: map[partition]bool{}}
+	var err error
+	if out.repeated, err = l.recall(ctx); err != nil {
+		return nil, err
+	}
 	for _, t := range l.cfg.Policy.Tables() {
-		days, err := l.cfg.Staging.Days(ctx, t, l.clock)
+		days, err := l.cfg.Warehouse.Days(ctx, t, l.clock)
 		if errors.Is(err, fault.NotFound) {
 			continue // a table that is not there has nothing left of what ended
 		}
@@ -42,10 +49,14 @@ func (l *Loader) lookRemoved(ctx context.Context) (*removed, error) {
 }
 
 // sift leaves rows out of a frame: all where the day has ended and its
-// partition was dropped, and those past the current rule where none like them
-// are left. It may leave none.
+// partition was dropped, those past the current rule where none like them are
+// left, and those that repeated others when they came. It may leave none.
 func (r *removed) sift(f *frame) {
-	if r == nil || f.table.Class.Lasting {
+	if r == nil {
+		return
+	}
+	r.repeated.sift(f)
+	if f.table.Class.Lasting {
 		return
 	}
 	at := partition{f.table.Name, f.header.Day}

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,8 @@ type round struct {
 
 	expired, unknown int // frames passed over
 	dropped          int // rows that net 3 recognized
+	// repeated are those of them that repeat a row of another expiry day.
+	repeated repeats
 }
 
 // frame is an open clean frame of a table that the policy has.
@@ -50,7 +53,7 @@ func (l *Loader) gather(ctx context.Context) (*round, error) {
 	if err := l.readClock(ctx); err != nil {
 		return r, err
 	}
-	for r.rows < l.cfg.MaxRows && r.bytes < maxRoundBytes {
+	for r.rows < l.cfg.MaxRows && r.bytes < maxRoundBytes && len(r.frames) < maxRoundFrames {
 		if len(l.waiting) == 0 {
 			wait := time.Until(deadline)
 			if wait <= 0 || ctx.Err() != nil {
@@ -156,8 +159,15 @@ func (l *Loader) take(ctx context.Context, r *round, msg eventlog.Received) erro
 	return nil
 }
 
+// ahead is by how much Lethe's clock may run ahead of the wall clock and be
+// believed here.
+const ahead = time.Hour
+
 // readClock learns what time it is for retention: the later of the wall clock
-// and Lethe's. Lethe's is asked again after a second.
+// and Lethe's. Lethe's is asked again after a second. Where it is far ahead,
+// somebody may have set it by hand, which retention can tell and the loader
+// cannot: then the wall clock decides what is passed over. A row too many is
+// hidden by the read barrier and removed; a row too few is lost.
 func (l *Loader) readClock(ctx context.Context) error {
 	now := l.cfg.Now()
 	if time.Since(l.clockRead) >= time.Second {
@@ -171,7 +181,7 @@ func (l *Loader) readClock(ctx context.Context) error {
 		}
 		l.clockRead = time.Now()
 	}
-	if now.After(l.clock) {
+	if now.After(l.clock) || l.clock.After(now.Add(ahead)) {
 		l.clock = now
 	}
 	return nil
@@ -182,18 +192,29 @@ type partition struct {
 	day   event.Day
 }
 
-// load puts the rows of a round into the warehouse. (L2) It returns when all
-// are there, or with the failure that does not pass.
-func (l *Loader) load(ctx context.Context, into target, r *round) error {
+// prepare makes batches of the rows of a round that did not come before.
+func (l *Loader) prepare(ctx context.Context, into target, r *round) ([]*warehouse.Batch, error) {
 	err := l.retry(ctx, "looking for events that came before", func(ctx context.Context) error {
-		dropped, err := into.seen.drop(ctx, r.frames)
+		dropped, repeated, err := into.seen.drop(ctx, r.frames)
 		r.dropped += dropped
+		r.repeated = repeated
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	batches := l.partition(r)
+	// A rebuild goes by what is written down, and writes nothing down.
+	if r.gone == nil {
+		if err := l.remember(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	return l.partition(r), nil
+}
+
+// insertAll puts the batches of a round into the warehouse. (L2) It returns when
+// all are there, or with the failure that does not pass.
+func (l *Loader) insertAll(ctx context.Context, into target, r *round, batches []*warehouse.Batch) error {
 	inserts, ctx := errgroup.WithContext(ctx)
 	inserts.SetLimit(2) // the engine has better uses for more
 	for _, b := range batches {
@@ -225,7 +246,7 @@ func (l *Loader) insert(ctx context.Context, into target, b *warehouse.Batch, id
 		if err != nil || !doubt || b.Len() == 0 {
 			return err
 		}
-		landed, err := l.landed(ctx, into, b, r)
+		landed, err := l.landed(ctx, into, b.Table().Name, b.Day(), r)
 		if err != nil || landed {
 			return err
 		}
@@ -235,9 +256,9 @@ func (l *Loader) insert(ctx context.Context, into target, b *warehouse.Batch, id
 	}
 }
 
-// landed looks for a batch. A token may be there a moment before its rows are,
+// landed looks for what a round brought into a partition. A token may be there a moment before its rows are,
 // so nothing is found only when nothing is found twice.
-func (l *Loader) landed(ctx context.Context, into target, b *warehouse.Batch, r *round) (landed bool, err error) {
+func (l *Loader) landed(ctx context.Context, into target, table string, day event.Day, r *round) (landed bool, err error) {
 	for look := range 2 {
 		if look > 0 {
 			select {
@@ -247,7 +268,7 @@ func (l *Loader) landed(ctx context.Context, into target, b *warehouse.Batch, r 
 			}
 		}
 		err = l.retry(ctx, "looking for what was inserted", func(ctx context.Context) (err error) {
-			landed, err = into.store.Landed(ctx, b.Table().Name, b.Day(), r.first, r.last)
+			landed, err = into.store.Landed(ctx, table, day, r.first, r.last)
 			return err
 		})
 		if err != nil || landed {
@@ -276,10 +297,7 @@ func (l *Loader) partition(r *round) []*warehouse.Batch {
 		}, f.rows)
 	}
 	return slices.SortedFunc(maps.Values(by), func(a, b *warehouse.Batch) int {
-		if c := strings.Compare(a.Table().Name, b.Table().Name); c != 0 {
-			return c
-		}
-		return strings.Compare(string(a.Day()), string(b.Day()))
+		return cmp.Or(strings.Compare(a.Table().Name, b.Table().Name), strings.Compare(string(a.Day()), string(b.Day())))
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"maps"
 	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/event"
@@ -21,7 +22,7 @@ var defaultMemory = memory{loaded: 200_000, day: 1_000_000, all: 2_000_000, days
 
 // store is what is asked when memory does not rule out.
 type store interface {
-	Known(ctx context.Context, table string, ids []event.ID) (map[event.ID]struct{}, error)
+	Known(ctx context.Context, table string, ids []event.ID) (map[event.ID]event.Day, error)
 	IDs(ctx context.Context, table string, from, to event.ID, limit int) ([]event.ID, event.ID, error)
 }
 
@@ -72,10 +73,12 @@ func (s *seen) forget() { s.days, s.all, s.latest = map[tableDay]*daySeen{}, 0, 
 func mark(id *event.ID) uint64 { return binary.BigEndian.Uint64(id[4:12]) }
 
 // drop takes the rows out of frames that are events which the warehouse, or an
-// earlier frame, holds, and returns how many. Frames are in the order of the
-// log, and the first wins. It may be called again after an error.
-func (s *seen) drop(ctx context.Context, frames []frame) (int, error) {
-	suspects := map[string]map[event.ID]bool{} // by table; true once one was let through
+// earlier frame, holds, and returns how many, and those that are held under
+// another expiry day. Frames are in the order of the log, and the first wins.
+// It may be called again after an error.
+func (s *seen) drop(ctx context.Context, frames []frame) (int, repeats, error) {
+	// By table, the expiry day of the row that was let through, if any.
+	suspects := map[string]map[event.ID]event.Day{}
 	for i := range frames {
 		f := &frames[i]
 		for j := range f.rows {
@@ -85,30 +88,29 @@ func (s *seen) drop(ctx context.Context, frames []frame) (int, error) {
 			}
 			fresh, err := s.fresh(ctx, f.table.Name, &row.ID)
 			if err != nil {
-				return 0, err
+				return 0, nil, err
 			}
 			if !fresh {
 				if suspects[f.table.Name] == nil {
-					suspects[f.table.Name] = map[event.ID]bool{}
+					suspects[f.table.Name] = map[event.ID]event.Day{}
 				}
-				suspects[f.table.Name][row.ID] = false
+				suspects[f.table.Name][row.ID] = ""
 			}
 		}
 	}
 	s.trim()
 	if len(suspects) == 0 {
-		return 0, nil
+		return 0, nil, nil
 	}
 	for table, ids := range suspects {
 		known, err := s.known(ctx, table, ids)
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
-		for id := range known {
-			ids[id] = true
-		}
+		maps.Copy(ids, known)
 	}
 	dropped := 0
+	repeated := repeats{}
 	for i := range frames {
 		f := &frames[i]
 		ids := suspects[f.table.Name]
@@ -116,22 +118,25 @@ func (s *seen) drop(ctx context.Context, frames []frame) (int, error) {
 			continue
 		}
 		keep := f.rows[:0]
-		for _, row := range f.rows {
+		for j, row := range f.rows {
 			if row.Identified {
-				through, suspect := ids[row.ID]
-				if through {
+				first, suspect := ids[row.ID]
+				if first != "" {
 					dropped++
+					if first != f.header.Day {
+						repeated[f.seq] = append(repeated[f.seq], j)
+					}
 					continue
 				}
 				if suspect {
-					ids[row.ID] = true
+					ids[row.ID] = f.header.Day
 				}
 			}
 			keep = append(keep, row)
 		}
 		f.rows = keep
 	}
-	return dropped, nil
+	return dropped, repeated, nil
 }
 
 // fresh tells whether an id is certainly in no earlier row, and remembers it.
@@ -157,7 +162,7 @@ func (s *seen) fresh(ctx context.Context, table string, id *event.ID) (bool, err
 }
 
 // known looks ids up.
-func (s *seen) known(ctx context.Context, table string, ids map[event.ID]bool) (map[event.ID]struct{}, error) {
+func (s *seen) known(ctx context.Context, table string, ids map[event.ID]event.Day) (map[event.ID]event.Day, error) {
 	list := make([]event.ID, 0, len(ids))
 	for id := range ids {
 		list = append(list, id)

@@ -20,16 +20,16 @@ type shelf struct {
 	fail    bool
 }
 
-func (s *shelf) Known(_ context.Context, _ string, ids []event.ID) (map[event.ID]struct{}, error) {
+func (s *shelf) Known(_ context.Context, _ string, ids []event.ID) (map[event.ID]event.Day, error) {
 	s.lookups++
 	if s.fail {
 		s.fail = false
 		return nil, errPassing
 	}
-	out := map[event.ID]struct{}{}
+	out := map[event.ID]event.Day{}
 	for _, id := range ids {
 		if s.stored[id] {
-			out[id] = struct{}{}
+			out[id] = "2026-12-21"
 		}
 	}
 	return out, nil

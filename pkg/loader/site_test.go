@@ -79,7 +79,7 @@ func startWith(t testing.TB, pol *policy.Policy) *site {
 func (s *site) startEngine() {
 	s.t.Helper()
 	s.engine = lethetest.Engine(s.t, lethetest.EngineUsers(s.pol)...)
-	s.admin, s.rows, s.staging = s.as(warehouse.UserAdmin), s.as(warehouse.UserLoader), s.as(warehouse.UserRebuild)
+	s.admin, s.rows, s.staging = s.as(lethetest.Overseer), s.as(warehouse.UserLoader), s.as(warehouse.UserRebuild)
 	s.must(warehouse.Apply(s.t.Context(), s.admin, s.pol))
 }
 
@@ -149,7 +149,7 @@ func (s *site) config() loader.Config {
 		Policy: s.pol, Clean: reader, Frames: s.frames, Bucket: s.bucket, Keys: s.keys.Loader(),
 		Warehouse: s.rows, Staging: s.staging, Log: lethetest.Logger(s.t),
 		Now: func() time.Time { return noon }, MaxRows: 20, MaxWait: 20 * time.Millisecond,
-	}
+	}.FoldAt(1)
 }
 
 // An ev is an event of the test's.
@@ -225,7 +225,7 @@ func (s *site) publish(raw uint64, evs ...ev) (seqs []uint64) {
 		seq := s.append(h, event.CleanBody([]string{"status", "method"}, by[p]))
 		seqs = append(seqs, seq)
 		for _, e := range of[p] {
-			key := fmt.Sprintf("%s %s %v", e.table, hex.EncodeToString(e.id[:]), e.named)
+			key := key(e)
 			if e.named {
 				if _, ok := s.model[key]; ok {
 					continue // the first frame wins
@@ -237,6 +237,11 @@ func (s *site) publish(raw uint64, evs ...ev) (seqs []uint64) {
 		}
 	}
 	return seqs
+}
+
+// key is what the model calls an event.
+func key(e ev) string {
+	return fmt.Sprintf("%s %s %v", e.table, hex.EncodeToString(e.id[:]), e.named)
 }
 
 // append seals a body and puts the frame on the clean log.
@@ -355,13 +360,14 @@ func (s *site) stored() map[string]uint64 {
 	return out
 }
 
-// CheckWorld holds the warehouse against the model: every event once, from the
-// first frame that held it.
+// CheckWorld holds the warehouse against the model, every event once, from the
+// first frame that held it, and the loader's books against the warehouse.
 func (s *site) CheckWorld() {
 	s.t.Helper()
 	if diff := s.diff(); diff != "" {
 		s.t.Fatalf("the warehouse is not what it should be (-want +got):\n%s", diff)
 	}
+	s.checkBooks()
 }
 
 func (s *site) diff() string {

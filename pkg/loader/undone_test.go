@@ -26,8 +26,15 @@ func (u *undone) Insert(ctx context.Context, b *warehouse.Batch, token string) e
 	}
 	u.done = true
 	later := noon.AddDate(1, 0, 0)
-	if err := u.s.as(warehouse.UserRetention).RemoveEarly(ctx, b.Table().Name, b.Day(), later, math.MaxInt64); err != nil {
+	w := u.s.as(warehouse.UserRetention)
+	if err := w.RemoveEarly(ctx, b.Table().Name, []event.Day{b.Day()}, later, math.MaxInt64); err != nil {
 		return err
+	}
+	for left := (warehouse.Removal{Parts: 1}); left.Parts > 0; {
+		var err error
+		if left, err = w.Removing(ctx, b.Table().Name); err != nil {
+			return err
+		}
 	}
 	return fault.Unavailable.Errorf("the engine was killed")
 }

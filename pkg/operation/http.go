@@ -73,6 +73,7 @@ const (
 	CommandRebuild    = "rebuild"
 	CommandKeys       = "keys"
 	CommandClock      = "clock"
+	CommandRetain     = "retain"
 )
 
 // ToldParameter of POST /v1/apply, when it is true, says that people have been
@@ -92,7 +93,7 @@ func (o *Operation) Routes(mux *http.ServeMux) {
 	// The policy holds nothing of anybody's.
 	everyLimit := access.Honors(access.LimitServices, access.LimitProducts, access.LimitMasked)
 
-	get(o, mux, "GET /v1/status", overseers, func(ctx context.Context) (Status, error) { return o.Status(ctx) }, access.Installation)
+	get(o, mux, "GET /v1/status", overseers, func(ctx context.Context) (Status, error) { return o.Status(ctx) }, access.Installation, access.Unrecorded) // counts, and asked for all the time
 	get(o, mux, "GET /v1/plan", overseers, func(ctx context.Context) (Plan, error) { return o.Plan(ctx) }, access.Installation)
 	posted(o, mux, "POST /v1/plan", overseers, func(r *http.Request, _ access.Principal, pol *policy.Policy) (Plan, error) {
 		return o.PlanFor(r.Context(), pol)
@@ -105,12 +106,34 @@ func (o *Operation) Routes(mux *http.ServeMux) {
 	get(o, mux, "POST /v1/quarantine/redrive", operators, passed[RedriveAnswer](o, CommandRedrive, nil), access.Installation, access.Recorded)
 	get(o, mux, "GET /v1/keys", overseers, passed[KeyList](o, CommandKeys, nil), access.Installation)
 	get(o, mux, "POST /v1/clock/confirm", operators, passed[any](o, CommandClock, nil), access.Installation, access.Recorded)
+	get(o, mux, "POST /v1/retention/run", overseers, passed[any](o, CommandRetain, nil), access.Installation, access.Recorded)
 	get(o, mux, "GET /v1/rebuild", overseers, passed[RebuildState](o, CommandRebuild, RebuildRequest{}), access.Installation)
 	get(o, mux, "POST /v1/rebuild", operators, passed[RebuildState](o, CommandRebuild, RebuildRequest{Start: true}), access.Installation, access.Recorded)
-	o.c.Gate.Handle(mux, "GET /v1/ropa", all, func(w http.ResponseWriter, _ *http.Request, _ access.Principal) {
-		w.Header().Set("Content-Type", "text/markdown; charset=utf-8")
-		_, _ = w.Write(catalog.New(o.c.Policy).ROPA()) // the caller has gone; nobody to tell
-	}, access.Unrecorded, everyLimit)
+	o.c.Gate.Handle(mux, "GET /v1/ropa", all, o.serveRecord, access.Unrecorded, everyLimit)
+}
+
+// serveRecord writes the record of processing: ?format=markdown|csv, and with
+// ?form=controller|processor one of its two forms. A table is of one form, the
+// controller's where none is named.
+func (o *Operation) serveRecord(w http.ResponseWriter, r *http.Request, _ access.Principal) {
+	form := catalog.Form(r.URL.Query().Get("form"))
+	if form != "" && form != catalog.Controller && form != catalog.Processor {
+		fault.WriteProblem(w, fault.Invalid.Errorf("form is controller or processor"))
+		return
+	}
+	var kind string
+	var text []byte
+	switch c := catalog.New(o.c.Policy); r.URL.Query().Get("format") {
+	case "", "markdown":
+		kind, text = "text/markdown; charset=utf-8", c.Markdown(form)
+	case "csv":
+		kind, text = "text/csv; charset=utf-8; header=present", c.CSV(form)
+	default:
+		fault.WriteProblem(w, fault.Invalid.Errorf("format is markdown or csv"))
+		return
+	}
+	w.Header().Set("Content-Type", kind)
+	_, _ = w.Write(text) // the caller has gone; nobody to tell
 }
 
 func passed[T any](o *Operation, command string, request any) func(context.Context) (T, error) {

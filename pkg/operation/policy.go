@@ -99,7 +99,7 @@ type EnactConfig struct {
 	// different; an error ends it there. Nil agrees.
 	Confirm func([]policy.Change) error
 	// Outlasting counts the rows of a table that came under a longer rule.
-	// [warehouse.Warehouse.Outlasting] is one, as a user who sees every row.
+	// [warehouse.Warehouse.Outlasting] is one, as a user who sees the dates of every row.
 	Outlasting func(context.Context, *policy.Table) (uint64, error)
 	// Apply makes tables and streams as the policy says. It can be repeated.
 	Apply func(context.Context) error
@@ -203,6 +203,9 @@ func entryOf(replaces string, pol *policy.Policy, changes []policy.Change) audit
 		case len(*list) == maxRecorded:
 			*list = append(*list, fmt.Sprintf("more than %d: the two policies are named by their digests", maxRecorded))
 		}
+	}
+	for _, t := range pol.Tables() {
+		e.Kept = append(e.Kept, audit.Kept{Table: t.Name, Days: t.Class.Period.Days, Months: t.Class.Period.Months})
 	}
 	for _, c := range changes {
 		add(&e.Changes, string(c.Weight)+": "+c.String())

@@ -84,7 +84,7 @@ func (r *yamlReader) class(e entry) classDoc {
 		r.problems.add(m["starts"].at, "the period of a table starts with the event")
 	}
 	if text := r.need(m, "period", e.at); text != "" {
-		p, ok := parsePeriod(text)
+		p, ok := ParsePeriod(text)
 		if !ok {
 			r.problems.add(m["period"].at, "must be a length of time such as 30 days, 24 months or 6 years")
 		}
@@ -99,8 +99,9 @@ var periodPattern = regexp.MustCompile(`^([1-9][0-9]{0,4}) (day|week|month|year)
 // law that Lethe knows asks for more than 30 years.
 const maxPeriod = 30 * 12
 
-// parsePeriod reads a number and a unit.
-func parsePeriod(text string) (Period, bool) {
+// ParsePeriod reads a period as a document and [Period.String] write it: a number
+// and a unit.
+func ParsePeriod(text string) (Period, bool) {
 	m := periodPattern.FindStringSubmatch(text)
 	if m == nil {
 		return Period{}, false
@@ -142,7 +143,7 @@ const longestEpoch = 100 * 366
 // parseEpochs reads the epochs that a pipeline sets itself.
 func (doc *epochsDoc) parse(problems *Problems) (length time.Duration, anchor time.Time) {
 	if doc.length != "" {
-		p, ok := parsePeriod(doc.length)
+		p, ok := ParsePeriod(doc.length)
 		if !ok || p.Months != 0 || p.Days > longestEpoch {
 			problems.add(doc.at, "length must be a number of days or weeks")
 		}

@@ -106,8 +106,8 @@ var domainPattern = regexp.MustCompile(`^([a-z][a-z0-9_]{0,47})/([a-z][a-z0-9_]{
 // at most that without the slack; a class that the policy has and whose period
 // is shorter ends it earlier, because the shorter period hides the row.
 func (p *Policy) EpochExpiry(domain string, epoch int64) (time.Time, bool) {
-	m := domainPattern.FindStringSubmatch(domain)
-	if m == nil {
+	name, last, end, ok := epochBounds(domain, epoch)
+	if !ok {
 		return time.Time{}, false
 	}
 	for _, t := range p.tables {
@@ -115,17 +115,33 @@ func (p *Policy) EpochExpiry(domain string, epoch int64) (time.Time, bool) {
 			return dayAfter(t.Class.Period.After(t.Domain.EpochEnd(epoch).Add(t.Domain.Bridge))), true
 		}
 	}
-	days, _ := strconv.Atoi(m[3])
-	length := time.Duration(days) * day
-	// An epoch began at any time of its first day.
-	last := time.Unix(epoch*secondsPerDay, 0).UTC().Add(day + length + length/2)
-	end := last.Add(length/2 - slack)
-	if class, ok := p.Class(m[2]); ok && !class.Lasting {
+	if class, ok := p.Class(name); ok && !class.Lasting {
 		if shorter := class.Period.After(last); shorter.Before(end) {
 			end = shorter
 		}
 	}
 	return dayAfter(end), true
+}
+
+// EpochLimit is the latest that [Policy.EpochExpiry] can be of a domain's epoch
+// by any policy, for whoever has the domain's name alone.
+func EpochLimit(domain string, epoch int64) (time.Time, bool) {
+	_, _, end, ok := epochBounds(domain, epoch)
+	return dayAfter(end), ok
+}
+
+// epochBounds reads a domain's name: its class, the last instant at which a row
+// that bears a token of the epoch can occur, and when that can expire.
+func epochBounds(domain string, epoch int64) (class string, last, end time.Time, ok bool) {
+	m := domainPattern.FindStringSubmatch(domain)
+	if m == nil {
+		return "", last, end, false
+	}
+	days, _ := strconv.Atoi(m[3])
+	length := time.Duration(days) * day
+	// An epoch began at any time of its first day.
+	last = time.Unix(epoch*secondsPerDay, 0).UTC().Add(day + length + length/2)
+	return m[2], last, last.Add(length/2 - slack), true
 }
 
 const secondsPerDay = int64(day / time.Second)

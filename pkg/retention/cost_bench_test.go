@@ -23,7 +23,6 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/lethetest"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/retention"
-	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
 
 const (
@@ -150,13 +149,13 @@ func (c *cost) fill(rows int) {
 	}
 	c.load()
 	for _, t := range tables {
-		c.sql(fillSQL(t, c.first, each))
+		c.sql(fillSQL(t, c.first, "now64(3) - toIntervalSecond(number % 3600)", each))
 	}
 }
 
 // fillSQL inserts rows whose columns are as hard to compress as real ones, or
 // harder.
-func fillSQL(t *policy.Table, first time.Time, each int) string {
+func fillSQL(t *policy.Table, first time.Time, occurred string, each int) string {
 	day := fmt.Sprintf("addDays(toDate('%s'), number %% %d)", event.DayOf(first), costDays)
 	if t.Class.Lasting {
 		day = fmt.Sprintf("toDate('%s')", event.Never)
@@ -164,7 +163,7 @@ func fillSQL(t *policy.Table, first time.Time, each int) string {
 	names := []string{"tenant", "service", "event_id", "occurred_at", "expires_at", "expiry_day", "log_seq"}
 	values := []string{
 		"'acme'", "'web'", fmt.Sprintf("randomFixedString(%d)", event.TokenSize),
-		"now64(3) - toIntervalSecond(number % 3600)", fmt.Sprintf("toDateTime64(%s, 3, 'UTC') + toIntervalHour(1)", day), day,
+		occurred, fmt.Sprintf("toDateTime64(%s, 3, 'UTC') + toIntervalHour(1)", day), day,
 		fmt.Sprintf("intDiv(number, %d) + 1", costFrame),
 	}
 	for i, column := range t.Columns {
@@ -270,12 +269,12 @@ func written(t testing.TB, pid int) int64 {
 	return 0
 }
 
-// sql runs a statement as the admin.
+// sql runs a statement as the overseer.
 func (s *site) sql(statement string) string {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, "http://engine/", strings.NewReader(statement))
 	must(s.t, err)
-	r.SetBasicAuth(warehouse.UserAdmin, lethetest.Password(warehouse.UserAdmin))
+	r.SetBasicAuth(lethetest.Overseer, lethetest.Password(lethetest.Overseer))
 	client := &http.Client{Transport: &http.Transport{DialContext: s.engine.DialHTTP, DisableKeepAlives: true}}
 	answer, err := client.Do(r)
 	must(s.t, err)

@@ -38,9 +38,12 @@ func (s *site) mutations() uint64 {
 }
 
 // asked is how many queries and statements the engine was ever sent.
-func (s *site) asked() uint64 {
+func (s *site) asked() uint64 { return s.counted("Query") }
+
+// counted is how often something has happened since the engine started.
+func (s *site) counted(event string) uint64 {
 	s.t.Helper()
-	r, err := s.admin.Rows(s.t.Context(), "SELECT value FROM system.events WHERE event = 'Query'", nil)
+	r, err := s.admin.Rows(s.t.Context(), "SELECT sum(value) FROM system.events WHERE event = {event:String}", map[string]any{"event": event})
 	must(s.t, err)
 	return r.Rows[0][0].(uint64)
 }
@@ -69,7 +72,7 @@ func TestExpiringADayWritesNoOtherPartitionAnew(t *testing.T) {
 	day := s.in(3)
 	s.rows(day, s.now, 1, 1)
 	before := s.parts()
-	must(t, s.own.RemoveEarly(t.Context(), s.table.Name, day, s.now, 1<<62))
+	s.removeByHand(day)
 	if after := s.parts(); cmp.Equal(before, after) || s.mutations() != 1 {
 		t.Error("a mutation is not seen")
 	}
@@ -102,6 +105,30 @@ func TestRunsWithNothingDueChangeNothingAndAreOnRecordOnceADay(t *testing.T) {
 	}
 }
 
+// What came before a run is looked at by that run and by no later one.
+func TestARunWithNothingToDoOpensNoPartASecondTime(t *testing.T) {
+	s := start(t)
+	r := s.retention()
+	parts := func() uint64 {
+		t.Helper()
+		before := s.counted("SelectedParts") // that of the clock, which stands still, is one
+		must(t, r.Once(t.Context()))
+		return s.counted("SelectedParts") - before
+	}
+	s.store(s.in(1), 1)
+	parts() // the first manifest
+	few := parts()
+	for d := range 24 {
+		s.store(s.in(d+2), 1)
+	}
+	if control := parts(); control < 24 {
+		t.Fatalf("the run after 24 parts came opened %d", control)
+	}
+	if many := parts(); many > few {
+		t.Errorf("a run with nothing to do opens %d parts for one partition and %d for 25", few, many)
+	}
+}
+
 func TestARunAsksTheEngineNoMoreOftenForMorePartitions(t *testing.T) {
 	s := start(t)
 	r := s.retention()
@@ -118,6 +145,8 @@ func TestARunAsksTheEngineNoMoreOftenForMorePartitions(t *testing.T) {
 	for d := range 24 {
 		s.store(s.in(d+2), 1)
 	}
+	s.now = s.now.Add(15 * time.Minute)
+	queries() // it looks at what came
 	s.now = s.now.Add(15 * time.Minute)
 	if many := queries(); many != few || few == 0 {
 		t.Errorf("a run with nothing to do sends %d queries for one partition and %d for 25", few, many)

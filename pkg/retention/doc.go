@@ -5,21 +5,25 @@
 // Expiry is a partition dropped and a key destroyed. A run
 //
 //  1. moves Lethe's clock as far as the wall clock can be believed, and takes
-//     every cut-off from it;
+//     every cut-off from it; what somebody else put into its table decides
+//     nothing;
 //  2. settles the removals that an earlier run announced and did not live to
 //     confirm;
 //  3. drops the partitions whose expiry day has ended, in the tables and in the
 //     copy that a rebuild makes, and removes the rows that are past a rule which
-//     became shorter;
+//     became shorter: by the part where a part holds no others, and otherwise
+//     by one deletion for each table, which the engine is given its time for;
 //  4. destroys the keys of their clean frames, and purges the frames;
 //  5. destroys the raw keys of hours that are treated and old enough, and of
 //     every hour older than the cap, and quarantine keys past their rule, and
 //     purges the frames;
 //  6. destroys the key epochs whose last token has expired;
-//  7. removes reports and backups past their rule;
+//  7. removes reports and backups past their rule, each as old as it was ever
+//     seen to be;
 //  8. removes what a legal hold kept that was released or is past its deadline;
 //  9. counts what is there, and puts a manifest on record that continues the
-//     one before (see [audit.Ledger]);
+//     one before (see [audit.Ledger]); what came in the loader says, and not
+//     the tables;
 //  10. puts on record that it ran.
 //
 // # What it leans on
@@ -32,7 +36,8 @@
 // year late catches up. One failure blocks nothing else. A lease keeps two
 // processes from running at once.
 //
-// It never runs ahead of the loader. A partition of which rows are being loaded
+// It never runs ahead of the loader, whose books say how far it is and how much
+// it stored (see [loader.Books]). A partition of which rows are being loaded
 // and a key under which frames wait to be loaded stay until the loader's floor
 // has passed them, but no longer than an hour before the grace is over: what is
 // lost then is counted. They stay, without that limit, while a legal hold that

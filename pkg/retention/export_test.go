@@ -10,6 +10,9 @@ import (
 // SetStep has f called at every numbered step.
 func (r *Retention) SetStep(f func(string)) { r.step = f }
 
+// SetRemove has f remove the entries of folders.
+func (r *Retention) SetRemove(f func(dir, name string) error) { r.removeEntry = f }
+
 const (
 	LeaseFor   = leaseFor
 	RenewEvery = renewEvery

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -42,16 +43,19 @@ func (u *run) expireFolder(ctx context.Context, f Folder) error {
 		return nil // no rule
 	}
 	entries, err := folder.Entries(f.Dir)
-	errs := []error{err}
-	slices.SortFunc(entries, func(a, b folder.Entry) int {
-		return cmp.Or(a.Made.Compare(b.Made), cmp.Compare(a.Name, b.Name))
-	})
 	// The later of both clocks: while a jump is held back, what is made comes
 	// from the future by Lethe's.
 	latest := u.c.Now()
 	if u.now.After(latest) {
 		latest = u.now
 	}
+	errs := []error{err, u.see(ctx, f, entries, err == nil, latest)}
+	// The oldest first, but after all others those that an earlier run could
+	// not remove: they must not keep the rest from their turn.
+	tried := u.unremoved[f.Dir]
+	slices.SortFunc(entries, func(a, b folder.Entry) int {
+		return cmp.Or(boolCompare(tried[a.Name], tried[b.Name]), a.Made.Compare(b.Made), cmp.Compare(a.Name, b.Name))
+	})
 	var due []folder.Entry
 	for _, e := range entries {
 		switch {
@@ -63,10 +67,14 @@ func (u *run) expireFolder(ctx context.Context, f Folder) error {
 			errs = append(errs, folder.Date(f.Dir, e.Name, latest))
 		}
 	}
-	if len(due) > filesPerRun {
-		u.left(period.After(due[filesPerRun].Made))
-		due = due[:filesPerRun]
+	u.unremoved[f.Dir] = map[string]bool{}
+	for _, e := range due[min(filesPerRun, len(due)):] {
+		u.left(period.After(e.Made))
+		if tried[e.Name] {
+			u.unremoved[f.Dir][e.Name] = true
+		}
 	}
+	due = due[:min(filesPerRun, len(due))]
 	for some := range slices.Chunk(due, batch) {
 		err := u.removeFiles(ctx, f, period.After, some)
 		errs = append(errs, err)
@@ -92,19 +100,20 @@ func (u *run) removeFiles(ctx context.Context, f Folder, over func(time.Time) ti
 		return err
 	}
 	u.reach("files_announced")
-	var errs []error
+	var first error
 	var gone []folder.Entry
 	for _, e := range entries {
 		err := u.guard(ctx)
 		if err == nil {
-			err = folder.Remove(f.Dir, e.Name)
+			err = u.removeEntry(f.Dir, e.Name)
 		}
 		if errors.Is(err, errLost) || ctx.Err() != nil {
-			return errors.Join(append(errs, err)...)
+			return err
 		}
 		if err != nil {
 			u.left(over(e.Made))
-			errs = append(errs, err)
+			u.unremoved[f.Dir][e.Name] = true
+			first = cmp.Or(first, err)
 			continue
 		}
 		gone = append(gone, e)
@@ -112,11 +121,26 @@ func (u *run) removeFiles(ctx context.Context, f Folder, over func(time.Time) ti
 	}
 	u.entry.Files += len(gone)
 	u.meter.files.Add(float64(len(gone)))
+	var errs []error
+	if first != nil {
+		errs = append(errs, fmt.Errorf("removing %d of %d entries of the folder %s: %w", len(entries)-len(gone), len(entries), f.Name, first))
+	}
 	if len(gone) > 0 {
 		u.c.Logger.Info("files removed", "folder", f.Name, "entries", len(gone))
 		errs = append(errs, u.c.Recorder.Record(ctx, audit.KindRemoved, audit.Removed{Removal: id, Partitions: byDay(f.Name, gone)}))
 	}
 	return errors.Join(errs...)
+}
+
+// boolCompare puts false first.
+func boolCompare(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // byDay counts entries by the UTC day they were made.

@@ -6,12 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/audit"
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/folder"
 	"github.com/lethe-pipeline/lethe/pkg/lethetest"
 	"github.com/lethe-pipeline/lethe/pkg/retention"
 )
@@ -197,15 +199,22 @@ func TestAHalfRemovedFolderGoesWithTheNextRun(t *testing.T) {
 	}
 }
 
+// many puts files into the reports that are due, each a second younger than the
+// one before it.
+func (s *shelf) many(n int) {
+	s.t.Helper()
+	must(s.t, os.MkdirAll(s.dirs["reports"], 0o700))
+	for i := range n {
+		path := filepath.Join(s.dirs["reports"], time.Unix(int64(i), 0).UTC().Format("150405"))
+		must(s.t, os.WriteFile(path, nil, 0o600))
+		made := s.now.AddDate(-1, 0, 0).Add(time.Duration(i) * time.Second)
+		must(s.t, os.Chtimes(path, made, made))
+	}
+}
+
 func TestOneRunRemovesABoundedNumberOfFiles(t *testing.T) {
 	s := shelves(t)
-	must(t, os.MkdirAll(s.dirs["reports"], 0o700))
-	for i := range 1100 {
-		path := filepath.Join(s.dirs["reports"], time.Unix(int64(i), 0).UTC().Format("150405"))
-		must(t, os.WriteFile(path, nil, 0o600))
-		made := s.now.AddDate(-1, 0, 0).Add(time.Duration(i) * time.Second)
-		must(t, os.Chtimes(path, made, made))
-	}
+	s.many(1100)
 	must(t, s.r.Once(t.Context()))
 	if n := len(s.names("reports")); n != 100 {
 		t.Errorf("%d are left, want 100", n)
@@ -213,5 +222,36 @@ func TestOneRunRemovesABoundedNumberOfFiles(t *testing.T) {
 	must(t, s.r.Once(t.Context()))
 	if n := len(s.names("reports")); n != 0 {
 		t.Errorf("%d are left after the second run", n)
+	}
+	// By the hundred, and not one by one, they are on record.
+	if said, gone := len(s.recorded(audit.KindRemoval)), len(s.recorded(audit.KindRemoved)); said != 6 || gone != 6 {
+		t.Errorf("1100 files are on record in %d announcements and %d confirmations, want 6 each", said, gone)
+	}
+}
+
+// As many as one run tries, none of which can be removed, keep no other alive.
+func TestFilesThatCannotBeRemovedKeepNoOtherAlive(t *testing.T) {
+	s := shelves(t)
+	s.many(1003)
+	locked := s.names("reports")[:1000]
+	s.r.SetRemove(func(dir, name string) error {
+		if slices.Contains(locked, name) {
+			return fault.Denied.Errorf("it is locked")
+		}
+		return folder.Remove(dir, name)
+	})
+	for run, want := range []int{1003, 1000} {
+		err := s.r.Once(t.Context())
+		if !errors.Is(err, fault.Denied) || strings.Count(err.Error(), "locked") > 10 {
+			t.Errorf("run %d: the errors of 1000 files are said in %d", run, strings.Count(err.Error(), "locked"))
+		}
+		if n := len(s.names("reports")); n != want {
+			t.Errorf("after run %d %d are left, want %d", run, n, want)
+		}
+	}
+	s.r.SetRemove(folder.Remove)
+	must(t, s.r.Once(t.Context()))
+	if n := len(s.names("reports")); n != 0 {
+		t.Errorf("%d are left when nothing is locked", n)
 	}
 }

@@ -68,6 +68,9 @@ func (l *life) insert(through uint64) {
 			continue
 		}
 		l.rows = append(l.rows, f.row)
+		if !slices.Contains(l.brought, f.row) {
+			l.brought = append(l.brought, f.row)
+		}
 		if !l.due(f.row) {
 			l.kept[f.row] = true
 		}
@@ -181,12 +184,12 @@ func (l *life) addsUp() {
 // a process may die.
 var (
 	stores = []string{
-		"clock", "advance", "partitions", "count", "drop", "drop answered", "early", "early answered", "info", "last", "range",
+		"clock", "advance", "partitions", "count", "drop", "drop answered", "drop early", "drop early answered", "early", "early answered", "removing", "info", "last", "range",
 		"topics", "purge", "consumer", "keys", "destroy", "holds", "get", "names", "put", "update", "update answered", "delete",
-		"record", "record answered",
+		"record", "record answered", "arrived",
 	}
 	steps = []string{
-		"clock", "looked", "settled", "announced", "removed", "confirmed", "rows", "key_destroyed", "clean_keys", "clean_purged",
+		"clock", "looked", "settled", "announced", "asked", "removed", "confirmed", "rows", "key_destroyed", "clean_keys", "clean_purged",
 		"raw_keys", "quarantine", "epochs", "folders", "holds", "inventory", "manifest_recorded", "manifest", "run",
 	}
 )
@@ -204,6 +207,9 @@ func TestWhateverHappensNothingStaysAndNothingYoungerGoes(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		begin := time.Date(2027, 12, 30, 5, 0, 0, 0, time.UTC)
 		l := &life{world: newWorld(policies[0], begin), t: rt, kept: map[row]bool{}, known: map[uint64]frame{}}
+		if rapid.Bool().Draw(rt, "the loader counts") {
+			l.countFromHere()
+		}
 		l.restart()
 		tables := []string{"http_access", "app_log", "login", "activation_lasting"}
 		for i := range tables {
@@ -212,7 +218,7 @@ func TestWhateverHappensNothingStaysAndNothingYoungerGoes(t *testing.T) {
 			}
 		}
 		for range rapid.IntRange(5, 60).Draw(rt, "steps") {
-			switch rapid.SampledFrom([]string{"arrive", "arrive", "wait", "wait", "load", "insert", "run", "die", "fail", "policy"}).Draw(rt, "what") {
+			switch rapid.SampledFrom([]string{"arrive", "arrive", "wait", "wait", "load", "insert", "run", "die", "fail", "policy", "upgrade", "stall"}).Draw(rt, "what") {
 			case "arrive":
 				table, _ := l.pol.Table(rapid.SampledFrom(tables).Draw(rt, "table"))
 				for range rapid.IntRange(1, 3).Draw(rt, "frames") {
@@ -233,12 +239,20 @@ func TestWhateverHappensNothingStaysAndNothingYoungerGoes(t *testing.T) {
 				l.run(rapid.SampledFrom(steps).Draw(rt, "step"), "", rapid.IntRange(0, 2).Draw(rt, "after"))
 			case "fail":
 				l.run("", rapid.SampledFrom(stores).Draw(rt, "deed"), rapid.IntRange(0, 4).Draw(rt, "after"))
+			case "stall":
+				l.stalls, l.failing = !l.stalls, rapid.Bool().Draw(rt, "failing")
+			case "upgrade":
+				if l.books == nil {
+					l.load(l.last[eventlog.CleanStream])
+					l.countFromHere()
+				}
 			case "policy":
 				l.pol = policies[rapid.IntRange(0, len(policies)-1).Draw(rt, "policy")]
 				l.restart()
 			}
 		}
 		l.load(l.last[eventlog.CleanStream])
+		l.stalls = false
 		l.restart() // which puts a manifest on record
 		if !l.run("", "", 0) {
 			rt.Fatalf("a run to which nothing happened failed: %v", l.r.Once(rt.Context()))

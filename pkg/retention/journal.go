@@ -108,8 +108,8 @@ func (u *run) record(ctx context.Context, kind audit.Kind, detail any) error {
 // What is still there is announced anew by step 3, which voids what was
 // announced before.
 //
-// The removal of single rows is taken up again first: the engine may still be
-// at it, and nothing could be counted while it is.
+// The removal of single rows is waited for: nothing could be counted while the
+// engine is at it. What it does not come to the end of stays announced.
 func (u *run) settle(ctx context.Context) error {
 	if u.journal.blind != nil {
 		return nil // said already
@@ -121,6 +121,9 @@ func (u *run) settle(ctx context.Context) error {
 		left, err := u.resume(ctx, p)
 		if errors.Is(err, errLost) {
 			return err
+		}
+		if errors.Is(err, errUnderWay) {
+			continue
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -146,6 +149,9 @@ func (u *run) settle(ctx context.Context) error {
 		u.meter.partitions.Add(float64(len(gone[id])))
 		u.reach("confirmed")
 	}
+	if len(u.atWork) > 0 {
+		errs = append(errs, errUnderWay)
+	}
 	return errors.Join(errs...)
 }
 
@@ -159,22 +165,8 @@ func (u *run) resume(ctx context.Context, p audit.Pending) (warehouse.Tally, err
 		return u.remaining(ctx, t)
 	}
 	t.before = p.Removal.Cutoff
-	left, err := u.remaining(ctx, t)
-	if err != nil || left.Rows == 0 || !u.due(t) || u.noHolds != nil || u.uncopied(left.Last, t.table) {
-		return left, err
-	}
-	if err := u.guard(ctx); err != nil {
-		return left, err
-	}
-	if err := u.c.Warehouse.RemoveEarly(ctx, t.table, t.day, t.before, t.floor); err != nil {
-		return left, err
+	if err := u.await(ctx, t.table); err != nil {
+		return warehouse.Tally{}, err
 	}
 	return u.remaining(ctx, t)
-}
-
-// due says whether rows that occurred before the target's instant are past the
-// table's rule as it is now.
-func (u *run) due(t target) bool {
-	table, ok := u.c.Policy.Table(t.table)
-	return ok && !table.Class.Lasting && !t.before.After(table.Class.Period.Cutoff(u.now))
 }

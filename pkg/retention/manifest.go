@@ -3,6 +3,7 @@ package retention
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/lethe-pipeline/lethe/pkg/audit"
 	"github.com/lethe-pipeline/lethe/pkg/event"
@@ -21,11 +22,11 @@ const putOffFor = 4
 // manifest is step 9: once a day and after every removal, what is in the tables
 // is counted and held to what was there, came in and was removed.
 //
-//  1. the inventory of what is there is stored
-//  2. the manifest that names it is on record
+//  1. the inventory of what is there is stored, and that of what had come
+//  2. the manifest that names them is on record
 //  3. older inventories are deleted
 //
-// So the last manifest on record always has its inventory.
+// So the last manifest on record always has its inventories.
 func (u *run) manifest(ctx context.Context) error {
 	if ready, err := u.quiet(ctx); !ready {
 		return err
@@ -38,7 +39,7 @@ func (u *run) manifest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m := audit.Manifest{Floor: u.floor}
+	m := audit.Manifest{Floor: u.floor, Clock: u.now}
 	if last != nil {
 		m.Since, m.Before = u.journal.since(), last.Digest()
 	}
@@ -46,7 +47,7 @@ func (u *run) manifest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if last != nil {
+	if last != nil || u.arrivals.fromTheBeginning(u.journal.Last()) {
 		m.Lines = u.journal.Next(last, found)
 	} else {
 		m.Lines = (&audit.Ledger{}).Next(nil, found)
@@ -59,15 +60,17 @@ func (u *run) manifest(ctx context.Context) error {
 	unexplained := u.explain(m.Lines)
 	v := audit.NewInventory(found)
 	m.Partitions, m.Rows, m.Inventory = len(v), v.Rows(), v.Digest()
-	value, err := v.Encode()
-	if err != nil {
-		return err
-	}
 	if err := u.guard(ctx); err != nil {
 		return err
 	}
-	if _, err := u.c.Bucket.Put(ctx, audit.InventoryName(m.Inventory), value); err != nil { // 1
+	if err := u.keep(ctx, v); err != nil { // 1
 		return err
+	}
+	if a := u.arrivals.inventory(); a != nil {
+		m.Arrived, m.ArrivedSince = a.Digest(), u.arrivals.since
+		if err := u.keep(ctx, a); err != nil { // 1
+			return err
+		}
 	}
 	u.reach("inventory")
 	if err := u.record(ctx, audit.KindManifest, m); err != nil { // 2
@@ -76,7 +79,17 @@ func (u *run) manifest(ctx context.Context) error {
 	u.manifestDay = day
 	u.meter.rows(unexplained)
 	u.reach("manifest_recorded")
-	return u.forget(ctx, m.Inventory) // 3
+	return u.forget(ctx, m.Inventory, m.Arrived) // 3
+}
+
+// keep stores an inventory under its digest.
+func (u *run) keep(ctx context.Context, v audit.Inventory) error {
+	value, err := v.Encode()
+	if err != nil {
+		return err
+	}
+	_, err = u.c.Bucket.Put(ctx, audit.InventoryName(v.Digest()), value)
+	return err
 }
 
 // quiet says whether what is there can be counted. A removal that failed may
@@ -109,8 +122,12 @@ func (u *run) before(ctx context.Context) (audit.Inventory, error) {
 		return nil, fault.Conflict.Errorf("the loader's floor is %d, and the last manifest counted through %d", u.floor, last.Floor)
 	}
 	v, err := audit.LoadInventory(ctx, u.c.Bucket, last.Inventory)
+	if err == nil && u.arrivals.lost {
+		err = fault.NotFound.Errorf("what had come by the last manifest is not known")
+	}
 	if errors.Is(err, fault.NotFound) || errors.Is(err, fault.Corrupt) {
 		u.c.Logger.Error("manifest begins a chain anew", "reason", "the inventory of the last manifest is lost", "err", err)
+		u.arrivals.known = false
 		return nil, nil
 	}
 	return v, err
@@ -123,6 +140,11 @@ func (u *run) count(ctx context.Context, since uint64) ([]audit.Partition, error
 		return nil, err
 	}
 	var out []audit.Partition
+	counted := map[partition]bool{}
+	add := func(table string, n warehouse.Tally) {
+		counted[partition{table, n.Day}] = true
+		out = append(out, audit.Partition{Table: table, Day: n.Day, Rows: n.Rows, New: u.came(table, n.Day, n.New)})
+	}
 	there := map[string]bool{}
 	for _, p := range parts {
 		if p.Database != warehouse.DefaultDatabase {
@@ -130,7 +152,7 @@ func (u *run) count(ctx context.Context, since uint64) ([]audit.Partition, error
 		}
 		there[p.Table] = true
 		if _, known := u.c.Policy.Table(p.Table); !known {
-			out = append(out, audit.Partition{Table: p.Table, Day: p.Day, Rows: p.Rows})
+			add(p.Table, warehouse.Tally{Day: p.Day, Rows: p.Rows})
 		}
 	}
 	for _, t := range u.c.Policy.Tables() {
@@ -142,7 +164,13 @@ func (u *run) count(ctx context.Context, since uint64) ([]audit.Partition, error
 			return nil, err
 		}
 		for _, n := range all {
-			out = append(out, audit.Partition{Table: t.Name, Day: n.Day, Rows: n.Rows, New: n.New})
+			add(t.Name, n)
+		}
+	}
+	// What came and is not there.
+	for at := range u.arrivals.rows {
+		if !counted[at] {
+			add(at.table, warehouse.Tally{Day: at.day})
 		}
 	}
 	return out, nil
@@ -164,12 +192,12 @@ func (u *run) explain(lines []audit.Line) uint64 {
 	return total
 }
 
-// forget deletes every inventory but one.
-func (u *run) forget(ctx context.Context, keep string) error {
+// forget deletes every inventory but some.
+func (u *run) forget(ctx context.Context, keep ...string) error {
 	names, err := u.c.Bucket.Names(ctx)
 	errs := []error{err}
 	for _, name := range names {
-		if digest, ok := audit.InventoryDigest(name); ok && digest != keep {
+		if digest, ok := audit.InventoryDigest(name); ok && !slices.Contains(keep, digest) {
 			errs = append(errs, u.c.Bucket.Delete(ctx, name))
 		}
 	}

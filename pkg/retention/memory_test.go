@@ -19,6 +19,7 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 	"github.com/lethe-pipeline/lethe/pkg/hold"
 	"github.com/lethe-pipeline/lethe/pkg/keyring"
+	"github.com/lethe-pipeline/lethe/pkg/loader"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/retention"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
@@ -41,6 +42,16 @@ type world struct {
 	entries map[string]eventlog.Entry // the bucket
 	rev     uint64
 	holds   []hold.Hold
+	// brought are the rows that the loader stored, once each, whatever became
+	// of them, and books the sequence behind which it counts them; nil while it
+	// does not.
+	brought []row
+	books   *uint64
+	// removals are those of single rows that were asked for. While the engine
+	// stalls it does none of them, and while it is failing it says why.
+	removals        []removal
+	stalls, failing bool
+	givenUp         int
 	// fail is asked before every deed of a store, by its name.
 	fail func(deed string) error
 }
@@ -64,10 +75,47 @@ func newWorld(pol *policy.Policy, now time.Time) *world {
 func (w *world) config() retention.Config {
 	return retention.Config{
 		Policy: w.pol, Warehouse: memoryWarehouse{w}, Log: memoryLog{w}, Keys: memoryKeys{w}, Holds: memoryHolds{w},
-		Bucket: memoryBucket{w}, Recorder: memoryRecorder{w}, Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		Bucket: memoryBucket{w}, Arrived: w.arrived, Recorder: memoryRecorder{w}, Logger: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 		Now: func() time.Time { return w.now }, Elapsed: func() time.Duration { return w.elapsed },
 		MaxJump: 100 * 365 * 24 * time.Hour, Owner: "test",
 	}
+}
+
+// arrived is the loader's books.
+func (w *world) arrived(_ context.Context, confirmed uint64) (loader.Arrived, error) {
+	defer w.enter()()
+	if err := w.fail("arrived"); err != nil {
+		return loader.Arrived{}, err
+	}
+	if w.books == nil {
+		return loader.Arrived{}, fault.NotFound.Errorf("no books")
+	}
+	a := loader.Arrived{Since: *w.books, Through: max(confirmed, w.floors[eventlog.CleanConsumer])}
+	n := map[warehouse.Partition]uint64{}
+	for _, r := range w.brought {
+		if r.seq > a.Since && r.seq <= a.Through {
+			n[warehouse.Partition{Database: r.database, Table: r.table, Day: r.day}]++
+		}
+	}
+	for p, rows := range n {
+		p.Rows = rows
+		a.Rows = append(a.Rows, p)
+	}
+	return a, nil
+}
+
+// bring has the loader store rows and confirm them.
+func (w *world) bring(rows ...row) {
+	w.rows, w.brought = append(w.rows, rows...), append(w.brought, rows...)
+	for _, r := range rows {
+		w.floors[eventlog.CleanConsumer] = max(w.floors[eventlog.CleanConsumer], r.seq)
+	}
+}
+
+// countFromHere begins the loader's books where the loader is.
+func (w *world) countFromHere() {
+	at := w.floors[eventlog.CleanConsumer]
+	w.books = &at
 }
 
 // enter begins a deed of a store, and returns its end.
@@ -122,106 +170,6 @@ func (w *world) recorded(kind audit.Kind) (out []audit.Entry) {
 		}
 	}
 	return out
-}
-
-type memoryWarehouse struct{ *world }
-
-func (w memoryWarehouse) Clock(context.Context) (time.Time, error) {
-	defer w.enter()()
-	return w.clock, w.fail("clock")
-}
-
-func (w memoryWarehouse) Advance(_ context.Context, at time.Time) (time.Time, error) {
-	defer w.enter()()
-	if err := w.fail("advance"); err != nil {
-		return time.Time{}, err
-	}
-	if at.After(w.clock) {
-		w.clock = at
-	}
-	return w.clock, nil
-}
-
-func (w memoryWarehouse) Partitions(context.Context) ([]warehouse.Partition, error) {
-	defer w.enter()()
-	if err := w.fail("partitions"); err != nil {
-		return nil, err
-	}
-	all := map[warehouse.Partition]uint64{}
-	for _, r := range w.rows {
-		all[warehouse.Partition{Database: r.database, Table: r.table, Day: r.day}]++
-	}
-	var out []warehouse.Partition
-	for p, n := range all {
-		p.Rows = n
-		out = append(out, p)
-	}
-	return out, nil
-}
-
-func (w memoryWarehouse) Count(_ context.Context, table string, days warehouse.Days, since, floor uint64) ([]warehouse.Tally, error) {
-	return w.tally(table, days, since, floor, func(row) bool { return true })
-}
-
-func (w memoryWarehouse) Early(_ context.Context, table string, before time.Time, days warehouse.Days, since, floor uint64) ([]warehouse.Tally, error) {
-	return w.tally(table, days, since, floor, func(r row) bool { return r.occurred.Before(before) })
-}
-
-func (w memoryWarehouse) tally(table string, days warehouse.Days, since, floor uint64, which func(row) bool) ([]warehouse.Tally, error) {
-	defer w.enter()()
-	if err := w.fail("count"); err != nil {
-		return nil, err
-	}
-	all := map[event.Day]*warehouse.Tally{}
-	for _, r := range w.rows {
-		if r.database != warehouse.DefaultDatabase || r.table != table || !which(r) ||
-			days.From != "" && r.day < days.From || days.To != "" && r.day > days.To {
-			continue
-		}
-		t := all[r.day]
-		if t == nil {
-			t = &warehouse.Tally{Day: r.day}
-			all[r.day] = t
-		}
-		t.Last = max(t.Last, r.seq)
-		switch {
-		case r.seq > floor:
-			t.Ahead++
-		case r.seq > since:
-			t.New++
-			fallthrough
-		default:
-			t.Rows++
-		}
-	}
-	var out []warehouse.Tally
-	for _, day := range slices.Sorted(maps.Keys(all)) {
-		out = append(out, *all[day])
-	}
-	return out, nil
-}
-
-func (w memoryWarehouse) DropIn(_ context.Context, database, table string, day event.Day) error {
-	return w.delete("drop", func(r row) bool { return r.database == database && r.table == table && r.day == day })
-}
-
-func (w memoryWarehouse) RemoveEarly(_ context.Context, table string, day event.Day, before time.Time, floor uint64) error {
-	return w.delete("early", func(r row) bool {
-		return r.database == warehouse.DefaultDatabase && r.table == table && r.day == day && r.occurred.Before(before) && r.seq <= floor
-	})
-}
-
-func (w memoryWarehouse) DropHeld(_ context.Context, hold string) error {
-	return w.delete("held", func(r row) bool { return r.database == warehouse.HoldDatabase && r.table == hold })
-}
-
-func (w memoryWarehouse) delete(deed string, which func(row) bool) error {
-	defer w.enter()()
-	if err := w.fail(deed); err != nil {
-		return err
-	}
-	w.rows = slices.DeleteFunc(w.rows, which)
-	return w.fail(deed + " answered")
 }
 
 type memoryKeys struct{ *world }

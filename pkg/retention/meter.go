@@ -17,7 +17,7 @@ type meter struct {
 
 	partitions, keys, frames, files, lost, lostHours prometheus.Counter
 
-	lastRun, overdue, held, waiting, unexplained prometheus.Gauge
+	lastRun, overdue, held, byHand, waiting, unexplained prometheus.Gauge
 }
 
 func newMeter(reg prometheus.Registerer) *meter {
@@ -29,7 +29,7 @@ func newMeter(reg prometheus.Registerer) *meter {
 	}
 	return &meter{
 		values: map[string]float64{"runs": 0, "last_run": 0, "last_ok": 0, "next_run": 0, "held_back": 0,
-			"clock_held": 0, "clock_lag": 0, "unexplained_rows": 0},
+			"clock": 0, "clock_held": 0, "clock_lag": 0, "clock_by_hand": 0, "unexplained_rows": 0},
 		partitions:  counter("partitions_dropped_total", "Partitions removed because their expiry day had ended, or a shorter rule had."),
 		keys:        counter("keys_destroyed_total", "Keys destroyed because what they seal had expired."),
 		frames:      counter("frames_purged_total", "Frames purged from the logs after their key was destroyed."),
@@ -39,6 +39,7 @@ func newMeter(reg prometheus.Registerer) *meter {
 		lastRun:     gauge("last_run_seconds", "When the last whole run ended, in Unix seconds."),
 		overdue:     gauge("overdue_seconds", "For how long the oldest thing that is due is still there."),
 		held:        gauge("clock_held", "1 while a jump of the wall clock is held back."),
+		byHand:      gauge("clock_by_hand", "1 while Lethe's clock stands ahead where somebody else than retention set it."),
 		waiting:     gauge("holds_waiting", "Partitions and keys that are due and wait until a legal hold is copied."),
 		unexplained: gauge("unexplained_rows", "Rows of the last manifest that neither what came in nor what was removed explains."),
 	}
@@ -62,6 +63,19 @@ func (m *meter) clock(held bool, ahead time.Duration) {
 	m.set("clock_lag", ahead.Seconds())
 }
 
+// foreign says whether Lethe's clock stands where somebody else set it.
+func (m *meter) foreign(is bool) {
+	n := 0.0
+	if is {
+		n = 1
+	}
+	m.byHand.Set(n)
+	m.set("clock_by_hand", n)
+}
+
+// stands says where the clock stands that decides what is removed.
+func (m *meter) stands(at time.Time) { m.set("clock", float64(at.UnixMilli())/1000) }
+
 // ran notes the end of a run.
 func (m *meter) ran(at time.Time, ok bool) {
 	m.set("last_run", float64(at.Unix()))
@@ -84,9 +98,10 @@ func (m *meter) rows(unexplained uint64) {
 
 // Numbers are what the service says of itself: runs that did all they had to,
 // the Unix seconds of the last run, the last that did, and the next, how many
-// things wait (held_back), whether a jump of the clock is held back
-// (clock_held) and how many seconds it is (clock_lag), and the rows that the
-// last manifest does not explain.
+// things wait (held_back), the Unix seconds of the clock that decides what is
+// removed (clock), whether a jump of it is held back (clock_held) and how many
+// seconds that is (clock_lag), whether somebody set the one in the warehouse by
+// hand (clock_by_hand), and the rows that the last manifest does not explain.
 func (r *Retention) Numbers() map[string]float64 {
 	m := r.meter
 	m.mu.Lock()

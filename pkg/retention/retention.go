@@ -15,8 +15,10 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/folder"
 	"github.com/lethe-pipeline/lethe/pkg/hold"
 	"github.com/lethe-pipeline/lethe/pkg/keyring"
+	"github.com/lethe-pipeline/lethe/pkg/loader"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
@@ -48,7 +50,10 @@ type Warehouse interface {
 	Count(ctx context.Context, table string, days warehouse.Days, since, floor uint64) ([]warehouse.Tally, error)
 	Early(ctx context.Context, table string, before time.Time, days warehouse.Days, since, floor uint64) ([]warehouse.Tally, error)
 	DropIn(ctx context.Context, database, table string, day event.Day) error
-	RemoveEarly(ctx context.Context, table string, day event.Day, before time.Time, floor uint64) error
+	DropEarly(ctx context.Context, table string, day event.Day, before time.Time, floor uint64) error
+	RemoveEarly(ctx context.Context, table string, days []event.Day, before time.Time, floor uint64) error
+	Removing(ctx context.Context, table string) (warehouse.Removal, error)
+	GiveUp(ctx context.Context, table string) error
 	DropHeld(ctx context.Context, hold string) error
 }
 
@@ -61,7 +66,7 @@ type Log interface {
 	Next(ctx context.Context, stream string, seq uint64) (eventlog.Received, error)
 }
 
-// Bucket keeps the lease and the last inventory. [eventlog.Bucket] of the name
+// Bucket keeps the lease, the clock and the last inventories. [eventlog.Bucket] of the name
 // [eventlog.RetentionBucket] is one.
 type Bucket interface {
 	Get(ctx context.Context, name string) (eventlog.Entry, error)
@@ -99,17 +104,21 @@ type Config struct {
 	// Recorder puts what is about to be done on record. Keys record their own
 	// destruction.
 	Recorder audit.Recorder
-	Folders  []Folder
-	Logger   *slog.Logger
-	Metrics  prometheus.Registerer
-	Now      func() time.Time // the wall clock
+	// Arrived is how many rows the loader has stored, through its floor:
+	// [loader.Books.Arrived]. Where it is nil, or nothing was counted yet, what
+	// came in is counted in the tables.
+	Arrived func(ctx context.Context, confirmed uint64) (loader.Arrived, error)
+	Folders []Folder
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer
+	Now     func() time.Time // the wall clock
 
 	// The rest may be left zero.
 
 	// Elapsed is a clock that nobody can set. By default it counts from New.
 	Elapsed func() time.Duration
 	// MaxJump is by how much the wall clock may move Lethe's clock at once:
-	// 7 days by default.
+	// [audit.MaxJump] by default.
 	MaxJump time.Duration
 	// Pause comes between two partitions that are dropped.
 	Pause time.Duration
@@ -128,6 +137,9 @@ type Retention struct {
 	mu    sync.Mutex
 	lease *eventlog.Lease
 	jump  jump
+	// foreign is where Lethe's clock was last seen to stand that retention had
+	// not set; zero while it is retention's own.
+	foreign time.Time
 	// marks is what a clean key waits for, by its ID.
 	marks map[string]mark
 	// manifestDay and runDay are the days of Lethe's clock that this process
@@ -135,11 +147,17 @@ type Retention struct {
 	manifestDay, runDay event.Day
 	// putOff counts the runs that put their manifest off.
 	putOff int
+	// unremoved are the entries that could not be removed, by folder.
+	unremoved map[string]map[string]bool
+	// stalled are removals of single rows that got no further, by table.
+	stalled map[string]stall
 	// ended are the holds whose end this process has put on record.
 	ended map[string]bool
 
 	// step is called at every numbered step; a test ends the run there.
 	step func(string)
+	// removeEntry removes an entry of a folder; a test lets it fail.
+	removeEntry func(dir, name string) error
 }
 
 // New makes a Retention.
@@ -149,7 +167,7 @@ func New(c Config) *Retention {
 		c.Elapsed = func() time.Duration { return time.Since(began) }
 	}
 	if c.MaxJump == 0 {
-		c.MaxJump = 7 * 24 * time.Hour
+		c.MaxJump = audit.MaxJump
 	}
 	if c.Owner == "" {
 		c.Owner = rand.Text()
@@ -161,9 +179,12 @@ func New(c Config) *Retention {
 			Bucket: c.Bucket, Name: leaseName, Owner: c.Owner, For: leaseFor, Renew: renewEvery,
 			Elapsed: c.Elapsed, Now: c.Now, Lost: errLost,
 		}),
-		marks: map[string]mark{},
-		ended: map[string]bool{},
-		step:  func(string) {},
+		marks:       map[string]mark{},
+		stalled:     map[string]stall{},
+		unremoved:   map[string]map[string]bool{},
+		removeEntry: folder.Remove,
+		ended:       map[string]bool{},
+		step:        func(string) {},
 	}
 }
 
@@ -218,13 +239,16 @@ type run struct {
 	floor uint64    // everything up to this sequence of the clean log is loaded
 	holds []hold.Hold
 	// live are the keys that live, by kind.
-	live    map[keyring.Kind][]keyring.KeyInfo
-	journal journal
+	live     map[keyring.Kind][]keyring.KeyInfo
+	journal  journal
+	arrivals arrivals
 	// These are why floor, holds or keys are not known: what needs to know
 	// them is not done.
 	noFloor, noHolds, noKeys error
-	// unsure says that a removal failed, and may come about all the same.
+	// unsure says that a removal failed, and may come about all the same, and
+	// atWork where the engine is still at one of single rows, by table.
 	unsure bool
+	atWork map[string]bool
 
 	entry audit.Run
 	// waiting counts what is due and waits, onHold those of them that wait for
@@ -242,7 +266,7 @@ func (r *Retention) once(ctx context.Context) error {
 		return err
 	}
 	r.reach("clock")
-	u := &run{Retention: r, now: now}
+	u := &run{Retention: r, now: now, atWork: map[string]bool{}}
 	u.entry.Clock, u.entry.Policy = now, r.c.Policy.Digest()
 	var errs []error
 	for _, step := range []struct {
@@ -285,7 +309,12 @@ func (r *Retention) once(ctx context.Context) error {
 func (u *run) look(ctx context.Context) error {
 	var state eventlog.ConsumerState
 	state, u.noFloor = u.c.Log.Consumer(ctx, eventlog.CleanStream, eventlog.CleanConsumer)
-	u.floor, u.entry.Floor = state.Floor, state.Floor
+	u.floor = state.Floor
+	err := u.journal.read(ctx, u.c.Log)
+	if u.noFloor == nil && err == nil {
+		u.noFloor = u.readArrivals(ctx)
+	}
+	u.entry.Floor = u.floor
 	u.holds, u.noHolds = u.c.Holds.List(ctx)
 	var all []keyring.KeyInfo
 	all, u.noKeys = u.c.Keys.Live(ctx)
@@ -293,7 +322,7 @@ func (u *run) look(ctx context.Context) error {
 	for _, k := range all {
 		u.live[k.Kind] = append(u.live[k.Kind], k)
 	}
-	return errors.Join(u.noFloor, u.noHolds, u.noKeys, u.journal.read(ctx, u.c.Log))
+	return errors.Join(u.noFloor, u.noHolds, u.noKeys, err)
 }
 
 // report is step 10. A run that removed nothing is on record once a day.

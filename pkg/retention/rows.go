@@ -15,8 +15,19 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
 
-// batch is how many partitions one removal announces.
-const batch = 200
+const (
+	// batch is how many partitions one removal announces.
+	batch = 200
+	// thinBatch is how many it announces where single rows go: all that a table
+	// can have, because the engine is asked once for all of them.
+	thinBatch = 4000
+	// patience is how many looks at a removal in a row may find it no further.
+	patience = 12
+)
+
+// errUnderWay says that the engine is still at the removal of single rows, so
+// that what it is at cannot be counted.
+var errUnderWay = fault.Unavailable.Errorf("the engine is still removing rows past a shorter rule")
 
 // target is one partition to remove, or the rows of it that occurred before an
 // instant.
@@ -24,9 +35,10 @@ type target struct {
 	database, table string
 	day             event.Day
 	// before is zero where the expiry day has ended, and the partition is
-	// dropped. Where a rule became shorter rows are removed one by one, even
-	// when all of the partition are past it: rows of the present rule may be
-	// on their way into the same partition.
+	// dropped. Where a rule became shorter it stays, even when all that it
+	// holds are past the rule: rows of the present rule may be on their way
+	// into the same partition. So parts of it are dropped, and where a part
+	// holds rows of both rules single rows are removed.
 	before time.Time
 	// The rows were counted against these sequences.
 	since, floor uint64
@@ -63,13 +75,22 @@ func (u *run) expireRows(ctx context.Context) error {
 			ready = append(ready, t)
 		}
 	}
-	// The oldest first; what has one reason and one cut-off goes together.
-	slices.SortStableFunc(ready, func(a, b target) int {
-		return cmp.Or(strings.Compare(a.reason(), b.reason()), a.before.Compare(b.before), cmp.Compare(a.day, b.day))
-	})
+	// The oldest first; what has one reason, one cut-off and, where single rows
+	// go, one table goes together.
+	alike := func(a, b target) int {
+		by := cmp.Or(strings.Compare(a.reason(), b.reason()), a.before.Compare(b.before))
+		if by == 0 && !a.before.IsZero() {
+			by = strings.Compare(a.table, b.table)
+		}
+		return by
+	}
+	slices.SortStableFunc(ready, func(a, b target) int { return cmp.Or(alike(a, b), cmp.Compare(a.day, b.day)) })
 	for len(ready) > 0 {
-		n := 1
-		for n < len(ready) && n < batch && ready[n].reason() == ready[0].reason() && ready[n].before.Equal(ready[0].before) {
+		n, most := 1, batch
+		if !ready[0].before.IsZero() {
+			most = thinBatch
+		}
+		for n < len(ready) && n < most && alike(ready[n], ready[0]) == 0 {
 			n++
 		}
 		err := u.remove(ctx, ready[:n])
@@ -148,6 +169,10 @@ func (u *run) ready(t target) bool {
 	if !t.before.IsZero() {
 		since = u.now // a rule that became shorter made it due, and nobody knows when
 	}
+	if u.underWay(t) && !late(t.day, time.Time{}, u.now) {
+		u.left(since)
+		return false
+	}
 	if u.uncopied(t.tally.Last, t.table) {
 		u.wait(since, true)
 		u.c.Logger.Warn("partition kept for a hold", "table", t.table, "expiry_day", string(t.day), "rows", t.tally.Rows)
@@ -166,6 +191,8 @@ func (u *run) ready(t target) bool {
 //  1. they are announced, on record
 //  2. one by one they are removed, and looked for
 //  3. those that are gone are confirmed, on record
+//  4. of those that are not, because their parts hold other rows too, single
+//     rows are removed, and 3 is done for them
 //
 // A crash between 2 and 3 is settled by the next run.
 func (u *run) remove(ctx context.Context, targets []target) error {
@@ -179,65 +206,98 @@ func (u *run) remove(ctx context.Context, targets []target) error {
 	if announced.Cutoff.IsZero() {
 		announced.Cutoff = event.DayOf(u.now).Start()
 	}
-	for _, t := range targets {
+	for i := range targets {
+		t := &targets[i]
+		t.tally.New = u.cameWith(*t)
 		announced.Partitions = append(announced.Partitions, t.partition())
 	}
 	if err := u.record(ctx, audit.KindRemoval, announced); err != nil { // 1
 		return err
 	}
 	u.reach("announced")
-	gone := audit.Removed{Removal: announced.ID}
+	var gone, mixed []target
 	var errs []error
 	for i, t := range targets {
 		if i > 0 {
 			u.pause(ctx)
 		}
-		err := u.removeOne(ctx, t) // 2
-		if errors.Is(err, errLost) || ctx.Err() != nil {
+		left, err := u.removeOne(ctx, t) // 2
+		switch {
+		case errors.Is(err, errLost) || ctx.Err() != nil:
 			return errors.Join(append(errs, err)...) // the next run settles it
-		}
-		if err != nil {
+		case err != nil:
 			errs = append(errs, err)
-			u.unsure = true
-			u.left(t.day.End())
+			u.failed(t)
+			continue
+		case left.Rows > 0 && !t.before.IsZero():
+			mixed = append(mixed, t)
+			continue
+		case left.Rows > 0:
+			errs = append(errs, stillThere(t, left))
+			u.failed(t)
 			continue
 		}
+		gone = append(gone, t)
+		u.reach("removed")
+	}
+	errs = append(errs, u.confirm(ctx, announced.ID, gone)) // 3
+	if len(mixed) == 0 || u.journal.blind != nil || ctx.Err() != nil {
+		return errors.Join(errs...)
+	}
+	gone, err := u.thin(ctx, mixed) // 4
+	errs = append(errs, err)
+	if errors.Is(err, errLost) || ctx.Err() != nil {
+		return errors.Join(errs...)
+	}
+	return errors.Join(append(errs, u.confirm(ctx, announced.ID, gone))...)
+}
+
+// failed notes a target whose removal failed.
+func (u *run) failed(t target) {
+	u.unsure = true
+	u.left(t.day.End())
+}
+
+func stillThere(t target, left warehouse.Tally) error {
+	return fault.Unavailable.Errorf("table %s: %d rows of expiry day %s are still there after their removal", t.table, left.Rows, t.day)
+}
+
+// confirm puts on record that targets of one removal are gone.
+func (u *run) confirm(ctx context.Context, removal string, targets []target) error {
+	if len(targets) == 0 {
+		return nil
+	}
+	gone := audit.Removed{Removal: removal}
+	for _, t := range targets {
 		gone.Partitions = append(gone.Partitions, t.partition())
 		u.meter.partitions.Inc()
 		u.c.Logger.Info("partition removed", "database", t.database, "table", t.table, "expiry_day", string(t.day),
 			"rows", t.tally.Rows, "reason", t.reason())
-		u.reach("removed")
 	}
-	if len(gone.Partitions) == 0 {
-		return errors.Join(errs...)
-	}
-	u.entry.Partitions += len(gone.Partitions)
-	if err := u.guard(ctx); err != nil {
-		return errors.Join(append(errs, err)...)
-	}
-	errs = append(errs, u.record(ctx, audit.KindRemoved, gone)) // 3
-	u.reach("confirmed")
-	return errors.Join(errs...)
-}
-
-func (u *run) removeOne(ctx context.Context, t target) error {
+	u.entry.Partitions += len(targets)
 	if err := u.guard(ctx); err != nil {
 		return err
 	}
-	var err error
+	err := u.record(ctx, audit.KindRemoved, gone)
+	u.reach("confirmed")
+	return err
+}
+
+// removeOne drops a target, or of one that stays the parts that are past the
+// shorter rule as a whole, and counts what is left of it.
+func (u *run) removeOne(ctx context.Context, t target) (left warehouse.Tally, err error) {
+	if err := u.guard(ctx); err != nil {
+		return left, err
+	}
 	if t.before.IsZero() {
 		err = u.c.Warehouse.DropIn(ctx, t.database, t.table, t.day)
 	} else {
-		err = u.c.Warehouse.RemoveEarly(ctx, t.table, t.day, t.before, t.floor)
+		err = u.c.Warehouse.DropEarly(ctx, t.table, t.day, t.before, t.floor)
 	}
 	if err != nil || t.database != warehouse.DefaultDatabase {
-		return err // a rebuild may be filling its copy at this moment
+		return left, err // a rebuild may be filling its copy at this moment
 	}
-	left, err := u.remaining(ctx, t)
-	if err == nil && left.Rows > 0 {
-		err = fault.Unavailable.Errorf("table %s: %d rows of expiry day %s are still there after their removal", t.table, left.Rows, t.day)
-	}
-	return err
+	return u.remaining(ctx, t)
 }
 
 // remaining counts what is left of a target.

@@ -60,7 +60,7 @@ func start(t testing.TB) *site {
 	s := &site{t: t, pol: pol, table: table, now: time.Now()}
 
 	s.engine = lethetest.Engine(t, lethetest.EngineUsers(pol)...)
-	s.admin, s.own = s.as(warehouse.UserAdmin), s.as(warehouse.UserRetention)
+	s.admin, s.own = s.as(lethetest.Overseer), s.as(warehouse.UserRetention)
 	must(t, warehouse.Apply(ctx, s.admin, pol))
 
 	server := lethetest.NATS(t, lethetest.NATSUsers()...)
@@ -273,6 +273,20 @@ func (s *site) there(day event.Day) (n uint64) {
 		n += p.Rows
 	}
 	return n
+}
+
+// removeByHand removes the rows of an expiry day past everything that records
+// it, and returns when they are gone.
+func (s *site) removeByHand(day event.Day) {
+	s.t.Helper()
+	must(s.t, s.own.RemoveEarly(s.t.Context(), s.table.Name, []event.Day{day}, s.now, 1<<62))
+	for {
+		left, err := s.own.Removing(s.t.Context(), s.table.Name)
+		must(s.t, err)
+		if left.Parts == 0 {
+			return
+		}
+	}
 }
 
 func (s *site) frames(day event.Day) int {

@@ -38,8 +38,8 @@ func bucketsOf(m *policy.Metric) []policy.Bucket {
 	return nil
 }
 
-// coordinatesOf names all that a metric may be split by.
-func coordinatesOf(m *policy.Metric) []string {
+// Coordinates names all that a metric may be split by.
+func Coordinates(m *policy.Metric) []string {
 	names := []string{serviceName}
 	for _, b := range bucketsOf(m) {
 		names = append(names, string(b))

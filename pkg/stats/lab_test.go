@@ -67,7 +67,7 @@ func newLabOf(t testing.TB, pol *policy.Policy) *lab {
 		t.Fatal("the policy has no table of cells")
 	}
 	l.engine = lethetest.Engine(t, lethetest.EngineUsers(pol)...)
-	l.admin, l.analyst = l.open(warehouse.UserAdmin), l.open(warehouse.UserAnalyst)
+	l.admin, l.analyst = l.open(lethetest.Overseer), l.open(warehouse.UserAnalyst)
 	if err := warehouse.Apply(t.Context(), l.admin, pol); err != nil {
 		t.Fatal(err)
 	}

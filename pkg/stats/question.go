@@ -237,7 +237,7 @@ func (p *plan) checkExplain(Question) error {
 	if !p.explain {
 		return nil
 	}
-	for _, name := range coordinatesOf(p.metric) {
+	for _, name := range Coordinates(p.metric) {
 		if c, err := p.coordinate(name); err == nil && c.masked {
 			return fault.Denied.Errorf("the dimension %s is masked for this credential: it cannot list cells", name)
 		}
@@ -276,7 +276,7 @@ func (p *plan) coordinate(name string) (coordinate, error) {
 	}
 	d, ok := m.Dimension(name)
 	if !ok {
-		return c, fault.Invalid.Errorf("the metric %s has no such dimension; it has %s", m.Name, strings.Join(coordinatesOf(m), ", "))
+		return c, fault.Invalid.Errorf("the metric %s has no such dimension; it has %s", m.Name, strings.Join(Coordinates(m), ", "))
 	}
 	c.dim = d
 	c.column, _ = columnOf(m, d)

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/audit"
@@ -8,7 +9,7 @@ import (
 
 const (
 	// clockSlack is how far the two clocks may be apart: retention moves
-	// Lethe's four times an hour.
+	// Lethe's at least that often.
 	clockSlack = time.Hour
 	// runEvery is how long after the last run of retention the next has to
 	// have ended, and recordEvery how long after the last record of one.
@@ -18,17 +19,45 @@ const (
 	startingUp = 10 * time.Minute
 )
 
-// readClock takes the later of the two clocks, as the read barrier does.
+// readClock takes the later of the two clocks, as the read barrier does, but for
+// a clock that somebody set by hand: nothing is due by that.
 func (l *look) readClock() error {
 	at, err := l.c.Warehouse.Clock(l.ctx)
 	if err != nil {
 		return err
 	}
-	l.clock = at
-	if at.After(l.wall) {
-		l.now = at
+	l.clock, l.own = at, at
+	if at.Sub(l.wall) > clockSlack {
+		if own, within, known := l.retentionsClock(); known && at.Sub(own) > within {
+			l.own = own
+		}
+	}
+	l.now = l.wall
+	if l.own.After(l.wall) {
+		l.now = l.own
 	}
 	return nil
+}
+
+// retentionsClock is how far retention has moved Lethe's clock, and how much
+// further it may have by now: by its own word, or, when it does not answer, by
+// what is on record.
+func (l *look) retentionsClock() (at time.Time, within time.Duration, known bool) {
+	if at := unix(l.number("clock")); !at.IsZero() {
+		return at, time.Second, true
+	}
+	if l.c.Audit == nil {
+		return time.Time{}, 0, false
+	}
+	var run audit.Run
+	if e, ok := l.c.Audit.Last(audit.KindRun); ok && json.Unmarshal(e.Detail, &run) == nil {
+		at = run.Clock
+	}
+	var jump audit.Clock
+	if e, ok := l.c.Audit.Last(audit.KindClock); ok && json.Unmarshal(e.Detail, &jump) == nil && jump.Accepted && jump.To.After(at) {
+		at = jump.To
+	}
+	return at, recordEvery, !at.IsZero()
 }
 
 func (l *look) checkClock() error {
@@ -36,6 +65,11 @@ func (l *look) checkClock() error {
 	l.lookedAt(where, "lethe.clock against the wall clock", 1)
 	behind := l.wall.Sub(l.clock)
 	switch {
+	case l.own.Before(l.clock):
+		l.broken(periods, where, "Lethe's clock stands at %s in the warehouse, %s ahead of the wall clock, and it was not retention that set it there: somebody put a row into lethe.clock. Nothing is removed by it, but nobody can select what ends before it. Find out who it was, and delete the row (ALTER TABLE lethe.clock DELETE WHERE at > '%s'); or, if all that ends before it is to be destroyed, confirm it (lethe clock confirm)",
+			instant(l.clock), span(-behind), l.wall.Add(clockSlack).UTC().Format(time.DateTime))
+	case l.clock.Unix() <= 0 && l.number("clock_held") > 0:
+		l.broken(periods, where, "Lethe's clock was never set, and the wall clock stands at %s, which retention does not believe at the beginning: nothing is removed until the machine's clock is set right, a day has passed or an operator confirms it (lethe clock confirm)", instant(l.wall))
 	case l.clock.Unix() <= 0: // never advanced: checkRetention says so
 	case behind > clockSlack && l.number("clock_held") > 0:
 		l.broken(periods, where, "Lethe's clock stands at %s, and the wall clock is %s ahead: retention takes that for a wrong clock, and removes nothing that expires by it until a day has passed or an operator confirms it (lethe clock confirm)", instant(l.clock), span(behind))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/verify"
 )
 
@@ -23,6 +24,7 @@ func (s *site) asked() uint64 {
 // loader.
 func (s *site) fill(days, each int) {
 	s.t.Helper()
+	seq := s.frame(s.table("login"), event.DayOf(s.clock().AddDate(0, 0, 1))) // all rows are of one
 	for _, t := range s.pol.Tables() {
 		day := fmt.Sprintf("addDays(toDate('%s'), number %% %d)", s.clock().Format(time.DateOnly), days)
 		occurred := fmt.Sprintf("subtractDays(expires_at, %d)", t.Class.Period.Days)
@@ -34,10 +36,10 @@ func (s *site) fill(days, each int) {
 		}
 		s.sql(fmt.Sprintf(`INSERT INTO lethe.%s (tenant, service, event_id, expiry_day, expires_at, occurred_at, log_seq)
 SELECT 'acme', 'web', randomFixedString(20), %s AS expiry_day,
-  toDateTime64(expiry_day, 3, 'UTC') + INTERVAL 1 DAY - toIntervalMillisecond(1 + number %% 3600000) AS expires_at, %s, 1 + intDiv(number, 500)
+  toDateTime64(expiry_day, 3, 'UTC') + INTERVAL 1 DAY - toIntervalMillisecond(1 + number %% 3600000) AS expires_at, %s, %d
 FROM numbers(%d)
 SETTINGS max_partitions_per_insert_block = 0, max_threads = 1, min_insert_block_size_rows = 100000000, min_insert_block_size_bytes = 0`,
-			t.Name, day, occurred, days*each))
+			t.Name, day, occurred, seq, days*each))
 		for d := range days {
 			_, err := s.keys.Pseudonymizer().SealClean(s.t.Context(), "acme", t.Class.KeyName(), s.clock().AddDate(0, 0, d).Format(time.DateOnly), nil, []byte("body"))
 			must(s.t, err)

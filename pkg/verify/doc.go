@@ -11,11 +11,12 @@
 // every table of every database, the dates of every row, those behind the read
 // barrier included, parts active and not, detached and frozen; the engine's
 // files, where they are in reach; every stream and consumer; every key, and
-// every file in the keyring's directory; folders by the age of what is in them;
-// the clock; when retention ran; the audit log, which it holds to what was
-// signed; and the manifests, the last of which it counts again. So a table that
-// somebody made, a part that somebody set aside and a setting that somebody
-// changed are found although no list in the code has them.
+// every file in the keyring's directory; folders by the age of what is in them,
+// however deep; the data directory, for what Lethe did not put there; the clock;
+// when retention ran; the audit log, which it holds to what was signed; and the
+// manifests, the last of which it counts again. So a table that somebody made, a
+// part that somebody set aside and a setting that somebody changed are found
+// although no list in the code has them.
 //
 // A [Rule] in the report is one deletion rule (ISO/IEC 27555) at one place: the
 // instant before which nothing may be selected, the oldest thing found, and how
@@ -30,7 +31,10 @@
 //     taken for a fault.
 //   - It changes nothing, opens no frame, and reads of a row only its dates.
 //   - A sentence names places, days, classes and counts. A name that somebody
-//     else chose, of a file or a stream, is shown only if it is plain.
+//     else chose for a table, a stream or a user is shown only if it is plain,
+//     and that of a file never: a file is said by its place, size and day.
+//   - What a rule ends that became shorter is not overdue before the grace is
+//     over that began when the policy was applied.
 //   - Whoever asks is on record before there is an answer.
 //
 // # What it does not show

@@ -104,8 +104,12 @@ func (l *look) dropped() error {
 	}
 	l.lookedAt("dropped tables", "those whose files the engine still has", len(all))
 	for _, d := range all {
-		if d.For > stale {
-			l.broken(l.promisesOfTable(d.Database, d.Table), tablePlace(d.Database, d.Table), "was dropped, and %s after its files should have gone they are still there", span(d.For))
+		promises, where := l.promisesOfTable(d.Database, d.Table), tablePlace(d.Database, d.Table)
+		switch {
+		case d.Late > stale:
+			l.broken(promises, where, "was dropped, and %s after its files should have gone they are still there", span(d.Late))
+		default:
+			l.note(where, "was dropped, and its files are still there; the engine removes them from %s on", instant(d.Due))
 		}
 	}
 	return nil

@@ -14,40 +14,47 @@ import (
 
 // What the engine keeps in its directory. Anything else is somebody else's.
 var (
-	engineTop = []string{
+	// Of an embedded engine: its files are in data.
+	engineOuter = []string{"backups", "config.xml", "data", "lock", "log", "start.sql", "users.xml"}
+	engineTop   = []string{
 		"access", "cores", "coordination", "data", "dictionaries_lib", "disks", "dynamic_user_defined_executable_functions",
 		"filesystem_caches", "flags", "format_schemas", "log", "metadata", "metadata_dropped", "named_collections",
 		"preprocessed_configs", "quarantine", "shadow", "status", "store", "tmp", "user_defined", "user_files",
 		"user_scripts", "uuid", "workload",
 	}
 	engineTable = []string{"detached", "deduplication_logs", "moving", "columns.txt", "format_version.txt", "table_disk.txt", "increment.txt"}
+	// Files of a part that its checksums do not name, and how large they get.
+	enginePart = []string{
+		"checksums.txt", "columns.txt", "columns_substreams.txt", "default_compression_codec.txt",
+		"delete-on-destroy.txt", "metadata_version.txt", "txn_version.txt", "uuid.txt",
+	}
 )
 
 // checkFiles looks at what the engine has on disk and does not tell of: copies
-// that FREEZE made, parts that were copied by hand, tables that nobody knows.
-// It follows no link, and leaves the directory by none.
+// that FREEZE made, parts and files that were copied by hand, tables that nobody
+// knows. It follows no link, and leaves the directory by none.
 func (l *look) checkFiles() error {
 	root, err := os.OpenRoot(l.c.EngineDir)
 	if err != nil {
 		return unreadable(err)
 	}
 	defer root.Close()
+	w := &walk{root: root}
 	if info, err := root.Lstat("data/store"); err == nil && info.IsDir() {
-		// An embedded engine's directory has its files one below.
+		w.expect(".", engineOuter...)
 		inner, err := root.OpenRoot("data")
 		if err != nil {
 			return unreadable(err)
 		}
 		defer inner.Close()
-		return l.walkEngine(inner)
+		w.root, w.below = inner, "data/"
 	}
-	return l.walkEngine(root)
+	return l.walkEngine(w)
 }
 
 // walkEngine lists first and asks the engine then: what came meanwhile is not
 // on the list, and what went is not there any more.
-func (l *look) walkEngine(root *os.Root) error {
-	w := &walk{root: root}
+func (l *look) walkEngine(w *walk) error {
 	w.shadow()
 	w.top()
 	w.store()
@@ -58,30 +65,34 @@ func (l *look) walkEngine(root *os.Root) error {
 	if err != nil {
 		return err
 	}
-	parts, err := l.c.Warehouse.PartNames(l.ctx)
+	parts, err := l.c.Warehouse.PartFiles(l.ctx)
 	if err != nil {
 		return err
 	}
-	l.lookedAt("files of the engine", "directories of tables and parts, shadow copies, detached parts, files of users", w.n)
+	l.lookedAt("files of the engine", "directories of tables and parts, files of parts, shadow copies, detached parts, files of users, and whatever else is there", w.n)
 	for _, c := range w.copies {
 		l.broken(unlisted, "files of the engine", "shadow/%s is a copy that FREEZE made, of %s, since %s: no rule covers it. Remove it with ALTER TABLE … UNFREEZE or SYSTEM UNFREEZE", plain(c.name), plural(uint64(c.files), "file"), instant(c.at))
 	}
-	var strange []string
-	for _, name := range w.strange {
-		strange = append(strange, plain(strings.ReplaceAll(name, "/", "_")))
-	}
+	strange := w.strange
 	for _, t := range w.tables {
-		if !known[path.Base(t)] {
-			strange = append(strange, plain(strings.ReplaceAll(t, "/", "_")))
+		if !known[t.name] {
+			strange = append(strange, t.find)
 		}
 	}
 	for _, p := range w.parts {
-		if table := path.Base(path.Dir(p)); known[table] && !parts[table+"/"+path.Base(p)] && exists(root, p) {
-			strange = append(strange, plain(strings.ReplaceAll(p, "/", "_")))
+		table := path.Base(p.dir)
+		files, is := parts[table+"/"+p.name]
+		switch {
+		case !known[table] || !exists(w.root, path.Join(p.dir, p.name)):
+		case !is:
+			p.dir = w.below + p.dir
+			strange = append(strange, p.find)
+		case w.partFiles(path.Join(p.dir, p.name)) > files:
+			l.broken(unlisted, "files of the engine", "have a part with more files in it than the engine knows of, %sstore/…/%s/%s: a copy perhaps, which it does not read and removes with the part alone", w.below, table, p.name)
 		}
 	}
 	if len(strange) > 0 {
-		l.broken(unlisted, "files of the engine", "have %s of no table and no part that the engine knows, copies perhaps: %s. It neither reads nor removes them", plural(uint64(len(strange)), "entry"), some(strange))
+		l.broken(unlisted, "files of the engine", "have %s of no table and no part that the engine knows, copies perhaps: %s. It neither reads nor removes them", plural(uint64(len(strange)), "entry"), finds(strange))
 	}
 	return nil
 }
@@ -98,18 +109,25 @@ func unreadable(err error) error {
 	if errors.As(err, &p) {
 		err = p.Err
 	}
-	return fault.Unavailable.Errorf("reading the directory of the engine: %w", err)
+	return fault.Unavailable.Errorf("reading a directory: %w", err)
 }
 
 // walk is what a directory of an engine has.
 type walk struct {
 	root    *os.Root
+	below   string // what root is called in the engine's directory
 	n       int
 	err     error
 	copies  []shadowCopy
-	tables  []string // store/abc/uuid
-	parts   []string // store/abc/uuid/part
-	strange []string
+	tables  []named // store/abc/uuid
+	parts   []named // store/abc/uuid/part
+	strange []find
+}
+
+// named is a find with the name that the engine is asked about.
+type named struct {
+	find
+	name string
 }
 
 type shadowCopy struct {
@@ -128,11 +146,37 @@ func (w *walk) list(dir string) []fs.DirEntry {
 	return entries
 }
 
+// found is the entry of a directory with a number. The names of directories are
+// the engine's own.
+func (w *walk) found(dir string, number int, e fs.DirEntry) find {
+	f := find{dir: path.Clean(w.below + dir), number: number + 1}
+	if info, err := e.Info(); err == nil {
+		f.bytes, f.made = info.Size(), info.ModTime().UTC()
+	}
+	return f
+}
+
+// expect finds strange what a directory has beside names.
+func (w *walk) expect(dir string, names ...string) {
+	for i, e := range w.list(dir) {
+		if !slices.Contains(names, e.Name()) {
+			w.strange = append(w.strange, w.found(dir, i, e))
+		}
+	}
+}
+
+// young says whether an entry was written within a time. Copies that keep their
+// times are old.
+func young(e fs.DirEntry, within time.Duration) bool {
+	info, err := e.Info()
+	return err != nil || time.Since(info.ModTime()) < within
+}
+
 func (w *walk) shadow() {
-	for _, e := range w.list("shadow") {
+	for i, e := range w.list("shadow") {
 		if !e.IsDir() {
 			if e.Name() != "increment.txt" {
-				w.strange = append(w.strange, "shadow/"+e.Name())
+				w.strange = append(w.strange, w.found("shadow", i, e))
 			}
 			continue
 		}
@@ -159,21 +203,24 @@ func (w *walk) shadow() {
 }
 
 func (w *walk) top() {
-	for _, e := range w.list(".") {
-		if e.IsDir() && !slices.Contains(engineTop, e.Name()) {
-			w.strange = append(w.strange, e.Name())
+	w.expect(".", engineTop...)
+	w.expect("user_files") // what a query writes to or reads from a file
+	w.expect("cores")      // memory of an engine that crashed
+	// Of queries that need more room than memory.
+	for i, e := range w.list("tmp") {
+		if !young(e, stale) {
+			w.strange = append(w.strange, w.found("tmp", i, e))
 		}
 	}
-	// What a query writes to or reads from a file.
-	for _, e := range w.list("user_files") {
-		w.strange = append(w.strange, "user_files/"+e.Name())
-	}
 	// Tables of databases that are not Atomic lie here, and links to others.
-	for _, database := range w.list("data") {
-		if database.IsDir() && database.Name() != "system" {
-			for _, table := range w.list("data/" + database.Name()) {
+	for i, database := range w.list("data") {
+		switch {
+		case !database.IsDir():
+			w.strange = append(w.strange, w.found("data", i, database))
+		case database.Name() != "system":
+			for j, table := range w.list("data/" + database.Name()) {
 				if table.Type()&fs.ModeSymlink == 0 {
-					w.strange = append(w.strange, "data/"+database.Name()+"/"+table.Name())
+					w.strange = append(w.strange, w.found("data/"+plain(database.Name()), j, table))
 				}
 			}
 		}
@@ -183,39 +230,66 @@ func (w *walk) top() {
 // store lists the directories of tables, store/abc/abcdef…, and what is in
 // each.
 func (w *walk) store() {
-	for _, prefix := range w.list("store") {
-		if !prefix.IsDir() {
-			w.strange = append(w.strange, "store/"+prefix.Name())
+	for i, prefix := range w.list("store") {
+		if !prefix.IsDir() || !isHex(prefix.Name(), 3) {
+			w.strange = append(w.strange, w.found("store", i, prefix))
 			continue
 		}
-		for _, table := range w.list("store/" + prefix.Name()) {
-			name := "store/" + prefix.Name() + "/" + table.Name()
-			w.tables = append(w.tables, name)
-			if table.IsDir() {
-				w.table(name)
+		dir := "store/" + prefix.Name()
+		for j, table := range w.list(dir) {
+			f := named{w.found(dir, j, table), table.Name()}
+			if !table.IsDir() || !isHex(strings.ReplaceAll(table.Name(), "-", ""), 32) {
+				w.strange = append(w.strange, f.find)
+				continue
 			}
+			w.tables = append(w.tables, f)
+			w.table(dir + "/" + table.Name())
 		}
 	}
 }
 
-// young says whether an entry was written within a day.
-func young(e fs.DirEntry) bool {
-	info, err := e.Info()
-	return err != nil || time.Since(info.ModTime()) < 24*time.Hour
+// isHex says whether a name is so many hexadecimal digits.
+func isHex(name string, digits int) bool {
+	return len(name) == digits && strings.Trim(name, "0123456789abcdef") == ""
 }
 
 func (w *walk) table(dir string) {
-	for _, e := range w.list(dir) {
+	for i, e := range w.list(dir) {
 		name := e.Name()
 		switch {
+		case name == "detached" || name == "moving":
+			w.aside(dir + "/" + name)
 		case slices.Contains(engineTable, name), strings.HasSuffix(name, ".sql"):
 		case strings.HasPrefix(name, "mutation_") && strings.HasSuffix(name, ".txt"):
-		case (strings.HasPrefix(name, "tmp") || strings.HasPrefix(name, "delete_tmp_")) && young(e):
+		case (strings.HasPrefix(name, "tmp") || strings.HasPrefix(name, "delete_tmp_")) && young(e, 24*time.Hour):
 			// Work under way.
 		case e.IsDir():
-			w.parts = append(w.parts, dir+"/"+name)
+			f := named{w.found(dir, i, e), name}
+			f.dir = dir
+			w.parts = append(w.parts, f)
 		default:
-			w.strange = append(w.strange, dir+"/"+name)
+			w.strange = append(w.strange, w.found(dir, i, e))
 		}
 	}
+}
+
+// aside looks at the parts that were set aside, which the engine tells of while
+// they are directories, and at those that are on their way to another disk.
+func (w *walk) aside(dir string) {
+	for i, e := range w.list(dir) {
+		moving := path.Base(dir) == "moving"
+		if !e.IsDir() || moving && !young(e, stale) {
+			w.strange = append(w.strange, w.found(dir, i, e))
+		}
+	}
+}
+
+// partFiles counts the files of a part that its checksums have to name.
+func (w *walk) partFiles(dir string) (n uint64) {
+	for _, e := range w.list(dir) {
+		if !slices.Contains(enginePart, e.Name()) || e.IsDir() {
+			n++
+		}
+	}
+	return n
 }

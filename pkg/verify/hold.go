@@ -12,6 +12,9 @@ import (
 
 func (l *look) readHolds() error {
 	all, err := l.c.Holds.List(l.ctx)
+	for i := range all {
+		all[i].Name = all[i].Called() // one that has ended has no name
+	}
 	l.holds = all
 	return err
 }

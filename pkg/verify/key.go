@@ -54,7 +54,11 @@ func (l *look) checkKeys() error {
 			t.rule.Holds = l.coveringClass(class)
 			tallies[id] = t
 		}
-		t.add(l, k, due)
+		own := time.Time{}
+		if k.Kind == keyring.KindClean {
+			own = event.DayOf(k.Start).Start()
+		}
+		t.add(l, k, l.due(class, due, own))
 	}
 	for _, id := range sorted(tallies) {
 		t := tallies[id]
@@ -201,7 +205,7 @@ func (l *look) checkStrays() error {
 		return err
 	}
 	l.lookedAt(where, "every file in it against the keys that the keyring knows", len(all))
-	var unknown []string
+	unknown := map[string]uint64{}
 	for _, s := range all {
 		switch s.Kind {
 		case keyring.StrayReturned:
@@ -211,11 +215,16 @@ func (l *look) checkStrays() error {
 		case keyring.StrayMissing:
 			l.broken(append([]string{"P18"}, secret...), where, "lacks the file of key %s; once the keyring starts again it knows nothing of the key", s.Key)
 		default:
-			unknown = append(unknown, plain(strings.ReplaceAll(s.File, "/", "_")))
+			// Below the top there are the keyring's own folders alone.
+			dir, _, below := strings.Cut(s.File, "/")
+			if !below {
+				dir = "."
+			}
+			unknown[dir]++
 		}
 	}
-	if len(unknown) > 0 {
-		l.broken(secret, where, "holds %s that no keyring has, copies of keys perhaps: %s", plural(uint64(len(unknown)), "file"), some(unknown))
+	for _, dir := range sorted(unknown) {
+		l.broken(secret, where, "holds %s in %s that no keyring has, copies of keys perhaps: the files of a keyring are named after its keys", plural(unknown[dir], "file"), dir)
 	}
 	return nil
 }

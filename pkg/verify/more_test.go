@@ -79,7 +79,7 @@ func TestUsersOfTheWarehouseAreHeldToThePolicy(t *testing.T) {
 	})
 	s.run()
 	r := s.verifyWith(func(c *verify.Config) { c.KnownUsers = nil })
-	expect(t, r, "P15", "user "+saboteur, "user saboteur is none of Lethe's and has 1 grant")
+	expect(t, r, "P15", "user "+saboteur, "user "+saboteur+" is none of Lethe's and has 1 grant")
 	expect(t, r, "P4", "user analyst", "sees table http_access without a read barrier: rows past their rule can be selected")
 	expect(t, r, "P8", "user analyst", "sees table login through another filter than the read barrier")
 	expect(t, r, "P15", "user analyst", `has the setting max_execution_time at "600" and should have it at "60"`)

@@ -59,7 +59,7 @@ var promises = []Promise{
 	{ID: "P21", Enforced: true,
 		Title: "The record of processing and the retention schedule are generated and agree with the system",
 		How:   "tables, streams, consumers and users against the policy, and whatever else the stores hold"},
-	{ID: "P22", Enforced: true, Note: "Sessions are not enforced yet.",
+	{ID: "P22", Enforced: true,
 		Title: "Failed logins lock, unusual reads alert"},
 }
 

@@ -120,7 +120,7 @@ func (r Report) Digest() string {
 
 // Routes puts GET /v1/verify on mux: a verification, for officers and
 // operators. It is recorded before it is answered; what cannot be recorded is
-// not answered.
+// not answered. GET /v1/verify/history is the [History], and looks at nothing.
 func (v *Verifier) Routes(mux *http.ServeMux) {
 	v.c.Gate.Handle(mux, "GET /v1/verify", []access.Role{access.Officer, access.Operator}, func(w http.ResponseWriter, r *http.Request, p access.Principal) {
 		ctx, cancel := context.WithTimeout(r.Context(), patience)
@@ -135,6 +135,7 @@ func (v *Verifier) Routes(mux *http.ServeMux) {
 		w.Header().Set("Cache-Control", "no-store")
 		_ = json.NewEncoder(w).Encode(report) // the caller has gone; nobody to tell
 	}, access.Installation)
+	v.c.Gate.Handle(mux, "GET /v1/verify/history", []access.Role{access.Officer, access.Operator}, v.serveHistory, access.Installation)
 }
 
 // Asked verifies because the holder of a credential asks, and puts the outcome

@@ -34,7 +34,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(lethetest.Main(m)) }
 
 // saboteur may do everything to the engine.
-const saboteur = "saboteur"
+const saboteur = lethetest.Overseer
 
 // site is a whole Lethe behind the door: real stores, real keys, retention, the
 // audit log and its sequencer, and a clock that the test moves.
@@ -67,7 +67,12 @@ func start(t testing.TB) *site { return startAs(t, nil) }
 // startAs starts an engine whose users somebody has changed.
 func startAs(t testing.TB, change func(*embedded.EngineUser)) *site {
 	t.Helper()
-	s := &site{t: t, pol: lethetest.BuiltIn(t), dir: t.TempDir(), now: time.Now().UTC()}
+	return startWith(t, lethetest.BuiltIn(t), change)
+}
+
+func startWith(t testing.TB, pol *policy.Policy, change func(*embedded.EngineUser)) *site {
+	t.Helper()
+	s := &site{t: t, pol: pol, dir: t.TempDir(), now: time.Now().UTC()}
 	s.startEngine(change)
 	s.startLogs()
 	s.startAudit()
@@ -79,6 +84,11 @@ func startAs(t testing.TB, change func(*embedded.EngineUser)) *site {
 	s.retention = retention.New(retention.Config{
 		Policy: s.pol, Warehouse: s.as(warehouse.UserRetention), Log: eventlog.NewLog(nc), Keys: s.keys.Retention(),
 		Holds: s.holds, Bucket: eventlog.OpenBucket(nc, eventlog.RetentionBucket),
+		Folders: []retention.Folder{
+			{Name: "reports", Dir: folders("reports"), Governs: "reports"},
+			{Name: "backups", Dir: folders("backups"), Governs: "backups"},
+			{Name: "key backups", Dir: folders("key-backups"), Governs: "key_backups"},
+		},
 		Recorder: s.record.As("retention"), Logger: lethetest.Logger(t), Metrics: prometheus.NewRegistry(),
 		Now: s.clock, MaxJump: 100 * 365 * 24 * time.Hour,
 	})
@@ -100,6 +110,7 @@ func startAs(t testing.TB, change func(*embedded.EngineUser)) *site {
 			{Name: "backups", Dir: folders("backups"), Governs: "backups"},
 			{Name: "key backups", Dir: folders("key-backups"), Governs: "key_backups"},
 		},
+		Seen: retention.Sightings(bucket), DataDir: s.dir, Own: []string{"clickhouse", "audit", "keys", "kek.txt", "reports", "backups", "key-backups"},
 		Stages: func(context.Context) ([]eventlog.StageStatus, error) {
 			return []eventlog.StageStatus{{Stage: "retention", Numbers: s.retention.Numbers()}}, nil
 		},
@@ -136,9 +147,7 @@ func (s *site) pass(d time.Duration) {
 }
 
 func (s *site) startEngine(change func(*embedded.EngineUser)) {
-	users := append(lethetest.EngineUsers(s.pol), embedded.EngineUser{
-		Name: saboteur, Password: lethetest.Password(saboteur), Grants: []string{"GRANT ALL ON *.*"},
-	})
+	users := lethetest.EngineUsers(s.pol)
 	for i := range users {
 		if change != nil {
 			change(&users[i])
@@ -147,8 +156,8 @@ func (s *site) startEngine(change func(*embedded.EngineUser)) {
 	s.engineDir = filepath.Join(s.dir, "clickhouse")
 	s.engine = lethetest.NewEngine(s.t, s.engineDir, users...)
 	lethetest.Start(s.t, "engine", s.engine)
-	s.admin = s.as(warehouse.UserAdmin)
-	must(s.t, warehouse.Apply(s.t.Context(), s.admin, s.pol))
+	must(s.t, warehouse.Apply(s.t.Context(), s.as(warehouse.UserAdmin), s.pol))
+	s.admin = s.as(saboteur)
 }
 
 func (s *site) as(user string) *warehouse.Warehouse {
@@ -236,11 +245,7 @@ func (s *site) store(table string, at time.Time, rows int) event.Day {
 	ctx, t := s.t.Context(), s.table(table)
 	expires := t.Class.ExpiresAt(at)
 	day := event.DayOf(expires)
-	frame, err := s.keys.Pseudonymizer().SealClean(ctx, "acme", t.Class.KeyName(), string(day), []byte("header"), []byte("body"))
-	must(s.t, err)
-	out, err := s.clean.Append(ctx, []eventlog.Message{{Topic: event.CleanTopic("acme", "web", table, day, 0), Data: event.Pack([]byte("header"), frame)}})
-	must(s.t, err)
-	seq := out[0].Seq
+	seq := s.frame(t, day)
 	b := warehouse.NewBatch(t, day)
 	var made []event.Row
 	for range rows {
@@ -250,10 +255,22 @@ func (s *site) store(table string, at time.Time, rows int) event.Day {
 	}
 	b.Append(warehouse.Source{Tenant: "acme", Service: "web", Seq: seq, Columns: t.ColumnNames()}, made)
 	must(s.t, s.admin.Insert(ctx, b, fmt.Sprintf("%s-%d", table, seq)))
+	return day
+}
+
+// frame puts a sealed frame on the clean log, as loaded, and returns its
+// sequence.
+func (s *site) frame(t *policy.Table, day event.Day) uint64 {
+	s.t.Helper()
+	ctx := s.t.Context()
+	frame, err := s.keys.Pseudonymizer().SealClean(ctx, "acme", t.Class.KeyName(), string(day), []byte("header"), []byte("body"))
+	must(s.t, err)
+	out, err := s.clean.Append(ctx, []eventlog.Message{{Topic: event.CleanTopic("acme", "web", t.Name, day, 0), Data: event.Pack([]byte("header"), frame)}})
+	must(s.t, err)
 	msgs, err := s.loader.Fetch(ctx, 10, 1<<20, 5*time.Second)
 	must(s.t, err)
 	must(s.t, s.loader.AckThrough(ctx, msgs[len(msgs)-1].Seq))
-	return day
+	return out[0].Seq
 }
 
 // run is one run of retention, and the way of what it records into the tree.

@@ -81,13 +81,13 @@ func (l *look) unlistedStream(where string, s eventlog.Sight) {
 	l.lookedAt(where, "listed by the server", int(s.State.Messages))
 	what := "holds " + plural(s.State.Messages, "message")
 	if len(s.Topics) > 0 {
-		what += " of " + some(s.Topics)
+		what += " of " + some(plainTopics(s.Topics))
 	}
 	if s.State.Messages > 0 {
 		what += ", the first of " + instant(s.State.FirstAt)
 	}
 	if len(s.Copies) > 0 {
-		what += "; it copies " + some(s.Copies) + ", and what expires there stays here"
+		what += "; it copies " + some(plainTopics(s.Copies)) + ", and what expires there stays here"
 	}
 	l.broken(append([]string{"P1"}, unlisted...), where, "is not in the policy: no rule covers it. It %s. Delete it, or say in the policy what it is for", what)
 }
@@ -132,7 +132,7 @@ func (l *look) aged(where string, s eventlog.Sight, store string) {
 	if r.Found > 0 {
 		first := s.State.FirstAt.UTC()
 		r.Oldest = &first
-		due := class.Period.After(first)
+		due := l.due(class, class.Period.After(first), time.Time{})
 		r.past(due, l.now)
 		if l.overdue(due) {
 			// How many of the others are is not known without reading them.

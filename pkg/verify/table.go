@@ -1,14 +1,13 @@
 package verify
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/event"
-	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
@@ -22,7 +21,13 @@ func (l *look) checkTables() error {
 	}
 	l.lookedAt("tables of the warehouse", "every table, view and dictionary of every database but the engine's own", len(all))
 	extra := map[string]bool{}
+	var staged warehouse.Sight // all tables of a rebuild
 	for _, s := range all {
+		if s.Listed && s.Database == warehouse.RebuildDatabase {
+			staged.Rows, staged.Bytes = staged.Rows+s.Rows, staged.Bytes+s.Bytes
+			staged.Listed = true
+			continue
+		}
 		if s.Listed {
 			if len(s.Projections) > 0 {
 				l.broken(append([]string{"P21"}, l.promisesOfTable(s.Database, s.Table)...), tablePlace(s.Database, s.Table), "has %s, which the policy does not ask for: a second copy of its rows", plural(uint64(len(s.Projections)), "projection"))
@@ -34,6 +39,7 @@ func (l *look) checkTables() error {
 			return err
 		}
 	}
+	l.staged(staged)
 	changes, err := l.c.Warehouse.Plan(l.ctx, l.c.Policy)
 	if err != nil {
 		return err
@@ -101,43 +107,64 @@ func (l *look) unlistedTable(s warehouse.Sight) error {
 	case s.Engine == "Dictionary":
 		what = "a dictionary, which keeps a copy of what it was made of"
 	}
-	sentence := fmt.Sprintf("is not in the policy: %s of %s (%s) that no rule covers", what, plural(s.Rows, "row"), plural(s.Bytes, "byte"))
-	if s.Database == warehouse.DefaultDatabase && strings.HasSuffix(s.Engine, "MergeTree") {
-		// One of an earlier policy, or a copy, has the dates of its rows.
-		days, err := l.c.Warehouse.LookRows(l.ctx, s.Database, s.Table, warehouse.Rule{Lasting: true})
-		switch {
-		case errors.Is(err, fault.Invalid):
-		case err != nil:
-			return err
-		case len(days) > 0:
-			first, ended := days[0].First, uint64(0)
-			for _, d := range days {
-				if d.First.Before(first) {
-					first = d.First
-				}
-				if l.overdue(d.Day.Start()) {
-					ended += d.Rows
-				}
-			}
-			sentence += fmt.Sprintf(". It has the dates of Lethe's own tables: its oldest row happened on %s, and %s are past their day and the grace", instant(first), plural(ended, "row"))
-		}
+	rows := plural(s.Rows, "row")
+	if s.Uncounted {
+		rows = "rows that the engine has not counted"
+	}
+	sentence := fmt.Sprintf("is not in the policy: %s of %s (%s) that no rule covers", what, rows, plural(s.Bytes, "byte"))
+	days, ended, err := l.partitionDays(s)
+	if err != nil {
+		return err
+	}
+	if days > 0 {
+		// One of an earlier policy, or a copy.
+		sentence += fmt.Sprintf(". It is partitioned by expiry day, as Lethe's own tables are, and %s are past their day and the grace", plural(ended, "row"))
 	}
 	l.broken(unlisted, tablePlace(s.Database, s.Table), "%s. Drop it, or put it in the policy", sentence)
 	return nil
+}
+
+// partitionDays counts the partitions of a table that are expiry days, and the
+// rows of those that have ended with their grace. Nobody may read the rows.
+func (l *look) partitionDays(s warehouse.Sight) (days int, ended uint64, err error) {
+	parts, err := l.c.Warehouse.LookParts(l.ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, p := range parts {
+		day, err := event.ParseDay(p.Partition)
+		if err != nil || p.Database != s.Database || p.Table != s.Table {
+			continue
+		}
+		days++
+		if day != event.Never && l.overdue(day.Start()) {
+			ended += p.Rows
+		}
+	}
+	return days, ended, nil
+}
+
+// staged judges the tables that a rebuild fills: nothing but a rebuild has any.
+func (l *look) staged(s warehouse.Sight) {
+	if !s.Listed || l.stage("loader")["rebuilding"] > 0 {
+		return
+	}
+	l.broken(unlisted, "database "+warehouse.RebuildDatabase, "holds a copy of tables, with %s (%s), and the loader tells of no rebuild: no answer comes from it, and nothing but the next rebuild drops it. Find out who made it, and drop it", plural(s.Rows, "row"), plural(s.Bytes, "byte"))
 }
 
 // checkRows reads the dates of every row of a table. P4, P5, P6, P7, P8.
 func (l *look) checkRows(t *policy.Table) error {
 	where := tablePlace(warehouse.DefaultDatabase, t.Name)
 	days, err := l.c.Warehouse.LookRows(l.ctx, warehouse.DefaultDatabase, t.Name, warehouse.Rule{
-		Lasting: t.Class.Lasting, Period: t.Class.Period, Longest: l.longest(t.Class), Now: l.now, Removed: l.removed(),
+		Lasting: t.Class.Lasting, Period: t.Class.Period, Longest: l.longest(t.Class), Since: l.shortenedAt(t),
+		Now: l.now, Removed: l.removed(), Ahead: l.now.Add(doorAhead + patience),
 	})
 	if err != nil {
 		return err
 	}
 	r := rule(t.Class, where, "rows", l.now)
 	r.Holds = l.covering(t.Name)
-	var misplaced, late uint64
+	var misplaced, late, future, seq uint64
 	var due time.Time
 	for _, d := range days {
 		r.Found += d.Rows
@@ -145,6 +172,8 @@ func (l *look) checkRows(t *policy.Table) error {
 		r.Overdue += d.Overdue
 		misplaced += d.Misplaced
 		late += d.Late
+		future += d.Future
+		seq = max(seq, d.Seq)
 		if r.Oldest == nil || d.First.Before(*r.Oldest) {
 			r.Oldest = &d.First
 		}
@@ -169,7 +198,56 @@ func (l *look) checkRows(t *policy.Table) error {
 	if late > 0 {
 		l.broken(t.Class.Promises, where, "has %s that expire later than any rule they can have come under (%s after they happened): somebody moved them to a later partition", plural(late, "row"), l.longest(t.Class))
 	}
+	if future > 0 {
+		l.broken(t.Class.Promises, where, "has %s that happened in the future: no publisher can send what is more than 5 minutes ahead, so somebody put them there, and they would outlive their rule", plural(future, "row"))
+	}
+	return l.unlogged(t, seq)
+}
+
+// doorAhead is how far in the future an event may have occurred that the door
+// lets in (pkg/gateway).
+const doorAhead = 5 * time.Minute
+
+// unlogged looks for rows that came in no frame of the clean log. The log is
+// read after the rows: what is loaded meanwhile is on it.
+func (l *look) unlogged(t *policy.Table, seq uint64) error {
+	if l.c.Streams == nil {
+		return nil
+	}
+	last, known := cleanEnd(l.sights)
+	if !known || seq <= last {
+		return nil
+	}
+	sights, err := l.c.Streams(l.ctx)
+	if err != nil {
+		return err
+	}
+	if last, known = cleanEnd(sights); !known || seq <= last {
+		return nil
+	}
+	all, err := l.c.Warehouse.Count(l.ctx, t.Name, warehouse.Days{}, 0, last)
+	if err != nil {
+		return err
+	}
+	var rows uint64
+	for _, d := range all {
+		rows += d.Ahead
+	}
+	if rows > 0 {
+		l.broken(append(slices.Clone(t.Class.Promises), "P18"), tablePlace(warehouse.DefaultDatabase, t.Name),
+			"has %s of frames up to sequence %d, and the clean log ends at %d: somebody put them there, or the log was made anew", plural(rows, "row"), seq, last)
+	}
 	return nil
+}
+
+// cleanEnd is the last sequence of the clean log.
+func cleanEnd(sights []eventlog.Sight) (last uint64, known bool) {
+	for _, s := range sights {
+		if s.Name == eventlog.CleanStream && s.Listed {
+			return s.State.Last, true
+		}
+	}
+	return 0, false
 }
 
 // heldBack names the holds that rows which are overdue wait for.
@@ -236,7 +314,7 @@ func (l *look) checkParts() error {
 		}
 		// Of the tables of a rebuild only the parts can be looked at.
 		day, err := event.ParseDay(p.Partition)
-		if err == nil && day != event.Never && p.Active > 0 && p.Database == warehouse.DefaultDatabase+"_rebuild" && l.overdue(day.Start()) {
+		if err == nil && day != event.Never && p.Active > 0 && p.Database == warehouse.RebuildDatabase && l.overdue(day.Start()) {
 			c.ended = p.Partition
 		}
 	}
@@ -260,10 +338,18 @@ func (l *look) checkParts() error {
 // the copy is gone, so where its files can be looked at they decide.
 func (l *look) frozen(promises []string, where string, parts uint64, first string) {
 	if files.has(l.c) {
-		l.note(where, "FREEZE made a copy of %s since the engine started (first partition %s); shadow/ shows whether it is still there", plural(parts, "part"), plain(first))
+		l.note(where, "FREEZE made a copy of %s since the engine started (first partition %s); shadow/ shows whether it is still there", plural(parts, "part"), partition(first))
 		return
 	}
-	l.broken(promises, where, "FREEZE made a copy of %s (first partition %s) under shadow/, where no partition that is dropped takes it along. UNFREEZE the table; the engine says so until it starts again", plural(parts, "part"), plain(first))
+	l.broken(promises, where, "FREEZE made a copy of %s (first partition %s) under shadow/, where no partition that is dropped takes it along. UNFREEZE the table; the engine says so until it starts again", plural(parts, "part"), partition(first))
+}
+
+// partition is the name of one, if it is an expiry day.
+func partition(name string) string {
+	if _, err := event.ParseDay(name); err != nil {
+		return plain(name)
+	}
+	return name
 }
 
 // checkUsers looks at who may do what in the warehouse. P15, and the read

@@ -2,11 +2,12 @@ package verify
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/event"
-	"github.com/lethe-pipeline/lethe/pkg/folder"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 )
 
@@ -36,12 +37,60 @@ func plural(n uint64, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// plain is a name that somebody else chose, if it may be shown.
+// plainName is what a table, a stream or a user is called that may be called by
+// its name, or the id of a hold: a number, an address, and a file's name with
+// its ending are none.
+var plainName = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]{0,63}|[a-z2-7]{26})$`)
+
+// plain is a name that somebody else chose, if it may be shown. Files are not
+// called by their names: see [find].
 func plain(name string) string {
-	if folder.PlainName(name) && name != "" {
+	if plainName.MatchString(name) {
 		return name
 	}
 	return "(a name that is not shown)"
+}
+
+// plainTopics are topics, and names of streams, that may be shown.
+func plainTopics(topics []string) []string {
+	out := slices.Clone(topics)
+	for i, t := range out {
+		for part := range strings.SplitSeq(t, ".") {
+			if part != "*" && part != ">" && !plainName.MatchString(strings.TrimPrefix(part, "$")) {
+				out[i] = plain("")
+			}
+		}
+	}
+	return out
+}
+
+// A find is a file or directory that somebody may have named after a person.
+// What is said of it is enough to find it again.
+type find struct {
+	dir    string // that it is in, of which the name can be shown
+	number int    // its place in there, by name and counted from 1
+	bytes  int64
+	made   time.Time
+}
+
+func (f find) String() string {
+	dir := f.dir
+	if dir == "." {
+		dir = "the directory itself"
+	}
+	if f.made.IsZero() {
+		return fmt.Sprintf("number %d in %s", f.number, dir)
+	}
+	return fmt.Sprintf("number %d in %s (%s, of %s)", f.number, dir, plural(uint64(f.bytes), "byte"), event.DayOf(f.made))
+}
+
+// finds says a few and counts the rest.
+func finds(all []find) string {
+	said := make([]string, len(all))
+	for i, f := range all {
+		said[i] = f.String()
+	}
+	return some(said) + ", by name"
 }
 
 // some names a few things and counts the rest.

@@ -15,6 +15,7 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/folder"
 	"github.com/lethe-pipeline/lethe/pkg/hold"
 	"github.com/lethe-pipeline/lethe/pkg/keyring"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
@@ -40,8 +41,14 @@ type Config struct {
 	// [keyring.Keyring.Strays].
 	Keys   func(context.Context) ([]keyring.KeyInfo, error)
 	Strays func(context.Context) ([]keyring.Stray, error)
-	// Folders are looked into by the age of what is in them.
+	// Folders are looked into by the age of what is in them. Seen says since
+	// when it is known to exist: pkg/retention's Sightings.
 	Folders []Folder
+	Seen    func(ctx context.Context, governs string) (folder.Sightings, error)
+	// DataDir is the directory of a Lethe of its own, and Own lists what is in
+	// it that is Lethe's or that its settings name, as patterns of path.Match.
+	DataDir string
+	Own     []string
 	// Stages asks every running stage for its numbers.
 	Stages func(context.Context) ([]eventlog.StageStatus, error)
 	// Audit is the log of what went on record, and Inventory the list of
@@ -77,6 +84,7 @@ type Verifier struct {
 	started time.Time
 	m       *metrics
 	turn    chan struct{}
+	past    past
 
 	mu   sync.Mutex // guards what the last run of Run recorded
 	last recorded
@@ -113,6 +121,7 @@ var (
 	anything = source{"", func(*Config) bool { return true }}
 	tables   = source{"warehouse", func(c *Config) bool { return c.Warehouse != nil }}
 	files    = source{"directory of the engine", func(c *Config) bool { return c.EngineDir != "" && c.Warehouse != nil }}
+	data     = source{"data directory", func(c *Config) bool { return c.DataDir != "" }}
 	streams  = source{"log", func(c *Config) bool { return c.Streams != nil }}
 	keys     = source{"keyring", func(c *Config) bool { return c.Keys != nil }}
 	strays   = source{"keyring's directory", func(c *Config) bool { return c.Strays != nil }}
@@ -125,11 +134,12 @@ var (
 
 // checks are made in this order; a check may lean on what those before it saw.
 var checks = []check{
+	{"stages", periods, stages, (*look).readStages},
 	{"clock", periods, tables, (*look).readClock},
 	{"legal holds", drifted, holds, (*look).readHolds},
 	{"keyring", append([]string{"P1"}, periods...), keys, (*look).readKeys},
-	{"stages", periods, stages, (*look).readStages},
 	{"streams", []string{"P1", "P18", "P21"}, streams, (*look).readStreams},
+	{"policies that were applied", drifted, auditLog, (*look).readPolicies},
 
 	{"clock", periods, tables, (*look).checkClock},
 	{"retention", periods, anything, (*look).checkRetention},
@@ -143,12 +153,13 @@ var checks = []check{
 	{"keys", append([]string{"P1"}, periods...), keys, (*look).checkKeys},
 	{"directory of the keyring", secret, strays, (*look).checkStrays},
 	{"folders", []string{"P6", "P12"}, anything, (*look).checkFolders},
+	{"data directory", unlisted, data, (*look).checkData},
 	{"audit log", record, auditLog, (*look).checkAudit},
 	{"manifests", []string{"P10", "P18"}, auditLog, (*look).checkLedger},
 }
 
 // leaning is how many of the first checks only read what the others need.
-const leaning = 5
+const leaning = 6
 
 // Verify looks at everything and says which promises hold. What is found wrong
 // is looked at twice, because work under way looks like a fault. A place that
@@ -183,6 +194,7 @@ func (v *Verifier) Verify(ctx context.Context) (Report, error) {
 	}
 	r := l.report(results)
 	v.m.observe(r, v.c.Now())
+	v.past.add(r)
 	return r, nil
 }
 
@@ -212,6 +224,7 @@ type look struct {
 // seen is what checks leave for those after them.
 type seen struct {
 	clock  time.Time // Lethe's, as it stands in the warehouse
+	own    time.Time // Lethe's, as it would stand if nobody had set it by hand
 	holds  []hold.Hold
 	keys   []keyring.KeyInfo
 	stages []eventlog.StageStatus
@@ -220,6 +233,9 @@ type seen struct {
 	// zero when all are.
 	untreated        time.Time
 	lastRun, nextRun time.Time
+	// shortened is when the rules in force became shorter, by "class access"
+	// or "table login", where that was not long ago.
+	shortened map[string]time.Time
 }
 
 // result is what one check found.

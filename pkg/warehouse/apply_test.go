@@ -65,11 +65,11 @@ func TestDriftIsFoundAndMended(t *testing.T) {
 		{"ALTER TABLE lethe.visit DROP COLUMN size", "table visit: column size is missing"},
 		{"ALTER TABLE lethe.visit MODIFY SETTING fsync_after_insert = 0, non_replicated_deduplication_window = 5",
 			"table visit: settings fsync_after_insert, non_replicated_deduplication_window are not as they should be"},
-		{"ALTER TABLE lethe.visit REMOVE TTL", `table visit: its TTL is "" and should be "expiry_day + toIntervalDay(3)"`},
+		{"ALTER TABLE lethe.visit REMOVE TTL", `table visit: it has no TTL and should have "expiry_day + toIntervalDay(3)"`},
 		{"ALTER TABLE lethe.visit MODIFY TTL expiry_day + toIntervalDay(30)",
 			`table visit: its TTL is "expiry_day + toIntervalDay(30)" and should be "expiry_day + toIntervalDay(3)"`},
 		{"ALTER TABLE lethe.visit_lasting MODIFY TTL expiry_day + toIntervalDay(30)",
-			`table visit_lasting: its TTL is "expiry_day + toIntervalDay(30)" and should be ""`},
+			`table visit_lasting: it has the TTL "expiry_day + toIntervalDay(30)" and should have none`},
 		{"ALTER TABLE lethe.visit COMMENT COLUMN path 'something else'", "table visit: column path is described otherwise"},
 		{"ALTER TABLE lethe.visit MODIFY COMMENT 'mine'", "table visit: it does not say what it is"},
 	} {

@@ -28,13 +28,16 @@ func barrier(t *policy.Table) string {
 // unruled says of a row that its table's rule of today has not passed.
 func unruled(t *policy.Table) string { return ruleOf(t) + " > " + present }
 
-// ruleOf is when a row expires by its table's rule of today. The engine clamps
-// months to their last day as policy.Period does.
-func ruleOf(t *policy.Table) string {
-	if p := t.Class.Period; p.Months > 0 {
+// ruleOf is when a row expires by its table's rule of today.
+func ruleOf(t *policy.Table) string { return endOf(t.Class.Period) }
+
+// endOf is when a row's period ends. The engine clamps months to their last day
+// as policy.Period does.
+func endOf(p policy.Period) string {
+	if p.Months > 0 {
 		return fmt.Sprintf("addMonths(occurred_at, %d)", p.Months)
 	}
-	return fmt.Sprintf("addDays(occurred_at, %d)", t.Class.Period.Days)
+	return fmt.Sprintf("addDays(occurred_at, %d)", p.Days)
 }
 
 // Cut is what a rule hides of one expiry day before its time: Rows of the All
@@ -65,6 +68,9 @@ func (w *Warehouse) Cuts(ctx context.Context, t *policy.Table) ([]Cut, error) {
 	}
 	return out, nil
 }
+
+// outlastingColumns is all that Outlasting reads.
+var outlastingColumns = []string{"occurred_at", "expires_at"}
 
 // Outlasting counts the rows that can still be selected and came with a date
 // later than the table's rule gives: those of a longer rule that was in force

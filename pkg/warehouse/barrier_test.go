@@ -69,7 +69,7 @@ func TestAPeriodThatChangedActsOnWhatIsThere(t *testing.T) {
 		if n := count(t, s.as(warehouse.UserCells), "visit"); n != want {
 			t.Errorf("with a rule of %s who cuts cells sees %d rows, want %d", period, n, want)
 		}
-		if n := count(t, s.as(warehouse.UserVerify), "visit"); n != 5 { // the control
+		if n := count(t, s.as(lethetest.Overseer), "visit"); n != 5 { // the control
 			t.Errorf("with a rule of %s %d rows are there, want 5", period, n)
 		}
 	}
@@ -100,7 +100,7 @@ func TestTheBarrierFallsWhenThePeriodEnds(t *testing.T) {
 			row.ExpiresAt = event.Never.Start().AddDate(-1, 0, 0) // an earlier rule was long
 			insert(t, loader, s.batch(row), "")
 		}
-		if n := count(t, s.as(warehouse.UserVerify), "visit"); n != uint64(len(occurred)) {
+		if n := count(t, s.as(lethetest.Overseer), "visit"); n != uint64(len(occurred)) {
 			t.Fatalf("%d rows are there, want %d", n, len(occurred))
 		}
 		visible := func(at time.Time) (n uint64) {

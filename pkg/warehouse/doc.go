@@ -18,6 +18,10 @@
 // user that hides a row from the instant it expires. Both go by Lethe's clock,
 // the one row of lethe.clock, which never goes back ([Warehouse.Advance]).
 //
+// A rule that becomes shorter ends rows in days to come. [Warehouse.Early]
+// finds them, [Warehouse.DropEarly] drops the parts that hold nothing else, and
+// [Warehouse.RemoveEarly] has the engine write anew those that do.
+//
 // # Inserts
 //
 // [Warehouse.Insert] stores one [Batch] in one partition, all or nothing and

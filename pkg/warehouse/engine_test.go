@@ -39,14 +39,14 @@ func (s *site) as(user string) *warehouse.Warehouse {
 	return w
 }
 
-// applied is the admin's connection to a warehouse whose tables are made.
+// applied is the overseer's connection to a warehouse whose tables the admin
+// made.
 func (s *site) applied() *warehouse.Warehouse {
 	s.t.Helper()
-	w := s.as(warehouse.UserAdmin)
-	if err := warehouse.Apply(s.t.Context(), w, s.pol); err != nil {
+	if err := warehouse.Apply(s.t.Context(), s.as(warehouse.UserAdmin), s.pol); err != nil {
 		s.t.Fatal(err)
 	}
-	return w
+	return s.as(lethetest.Overseer)
 }
 
 func (s *site) table(name string) *policy.Table {

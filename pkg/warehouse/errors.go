@@ -33,6 +33,7 @@ var codes = map[int32]struct {
 	202: {"TOO_MANY_SIMULTANEOUS_QUERIES", fault.Unavailable},
 	209: {"SOCKET_TIMEOUT", fault.Unavailable},
 	210: {"NETWORK_ERROR", fault.Unavailable},
+	232: {"NO_SUCH_DATA_PART", fault.NotFound},
 	236: {"ABORTED", fault.Unavailable},
 	241: {"MEMORY_LIMIT_EXCEEDED", fault.Exhausted},
 	242: {"TABLE_IS_READ_ONLY", fault.Unavailable},

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
-
-	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
@@ -69,24 +66,14 @@ type Tally struct {
 // Days bounds expiry days, both included. An empty one is open.
 type Days struct{ From, To event.Day }
 
-// countedColumns are all that Count, Early and RemoveEarly read.
-var countedColumns = []string{"expiry_day", "occurred_at", "log_seq"}
+// countedColumns are all that retention reads of a table: the last is the
+// engine's own.
+var countedColumns = []string{"expiry_day", "occurred_at", "log_seq", "_part"}
 
 // Count counts what a table of the policy holds of each expiry day that has
 // rows. It reads three columns, and none that treatment made.
 func (w *Warehouse) Count(ctx context.Context, table string, days Days, since, floor uint64) ([]Tally, error) {
 	return w.tally(ctx, table, "1", days, since, floor)
-}
-
-// Early is Count of the rows that occurred before an instant, for the days
-// that have any.
-func (w *Warehouse) Early(ctx context.Context, table string, before time.Time, days Days, since, floor uint64) ([]Tally, error) {
-	return w.tally(ctx, table, early(before), days, since, floor)
-}
-
-// early is the condition that a row occurred before an instant.
-func early(before time.Time) string {
-	return fmt.Sprintf("occurred_at < fromUnixTimestamp64Milli(toInt64(%d), 'UTC')", before.UnixMilli())
 }
 
 func (w *Warehouse) tally(ctx context.Context, table, which string, days Days, since, floor uint64) ([]Tally, error) {
@@ -142,24 +129,4 @@ func (w *Warehouse) DropIn(ctx context.Context, database, table string, day even
 		return nil
 	}
 	return err
-}
-
-// RemoveEarly removes the rows of one expiry day that occurred before an
-// instant and have a sequence up to the floor, and returns when the parts that
-// held them are written anew without them. It may be repeated. It is for
-// partitions in which two rules meet; what has expired as a whole is dropped.
-//
-// The statement stays in the engine's list of mutations. It says an instant and
-// a sequence, and nothing of a person.
-func (w *Warehouse) RemoveEarly(ctx context.Context, table string, day event.Day, before time.Time, floor uint64) error {
-	if !event.CheckSymbol(table) {
-		return fault.Invalid.Errorf("that is not a table's name")
-	}
-	if _, err := event.ParseDay(string(day)); err != nil {
-		return err
-	}
-	// 2: until it is done everywhere.
-	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"mutations_sync": 2}))
-	return w.exec(ctx, "removing rows past a shorter rule", fmt.Sprintf("ALTER TABLE %s DELETE IN PARTITION '%s' WHERE %s AND log_seq <= %d",
-		w.Table(table), day, early(before), floor))
 }

@@ -59,43 +59,6 @@ func TestRowsAreCountedAgainstSequences(t *testing.T) {
 	}
 }
 
-// TestRowsPastAShorterRuleGoAndTheOthersOfTheirDayStay: P4.
-func TestRowsPastAShorterRuleGoAndTheOthersOfTheirDayStay(t *testing.T) {
-	s := start(t)
-	admin, retention := s.applied(), s.as(warehouse.UserRetention)
-	const day = event.Day("2038-07-01")
-	s.store(admin, day, noon.AddDate(0, 0, -60), 1, 2, 9)
-	s.store(admin, day, noon, 3)
-	s.store(admin, "2038-07-02", noon.AddDate(0, 0, -60), 4)
-	before := noon.Truncate(24 * time.Hour)
-
-	early := func() []warehouse.Tally {
-		t.Helper()
-		got, err := retention.Early(t.Context(), "visit", before, warehouse.Days{From: day, To: day}, 0, 5)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got
-	}
-	if diff := cmp.Diff([]warehouse.Tally{{Day: day, Rows: 2, New: 2, Ahead: 1, Last: 9}}, early()); diff != "" {
-		t.Fatalf("before (-want +got):\n%s", diff)
-	}
-	for range 2 { // it can be done again
-		if err := retention.RemoveEarly(t.Context(), "visit", day, before, 5); err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff([]warehouse.Tally{{Day: day, Ahead: 1, Last: 9}}, early()); diff != "" {
-			t.Errorf("after (-want +got):\n%s", diff)
-		}
-		if n := count(t, admin, "visit"); n != 3 {
-			t.Errorf("%d rows are left: want the one of the present rule, the one that is being loaded, and the one of another day", n)
-		}
-	}
-	if n := one[uint64](t, admin, "SELECT count() FROM system.mutations WHERE NOT is_done"); n != 0 {
-		t.Errorf("%d mutations are under way after the call returned", n)
-	}
-}
-
 func TestPartitionsOfARebuildAreFoundAndDropped(t *testing.T) {
 	s := start(t)
 	s.applied()

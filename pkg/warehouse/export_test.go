@@ -2,6 +2,7 @@ package warehouse
 
 import (
 	"context"
+	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 )
@@ -26,9 +27,10 @@ func (b *Batch) Columns() []any { return b.columns() }
 // InsertHeld inserts what CopyHeld does, and leaves out nothing that is there:
 // as an insert that began before the other ended.
 func InsertHeld(ctx context.Context, w *Warehouse, t *policy.Table, h Held, done uint64) error {
-	where, args := h.where(t)
-	args["hold"], args["until"] = h.Hold, string(h.Until)
-	return w.insertHeld(ctx, t, h, done, w.insertHeldSQL(t)+" FROM "+w.Table(t.Name)+" WHERE "+where, args)
+	c := w.heldCopy(t, h)
+	where, _ := h.where(t)
+	c.from = " FROM " + w.Table(t.Name) + " WHERE " + where
+	return c.insert(ctx, done, 0)
 }
 
 // SetMaxHeldRows bounds the rows of one insert until the returned function is
@@ -37,4 +39,12 @@ func SetMaxHeldRows(n int) func() {
 	before := maxHeldRows
 	maxHeldRows = n
 	return func() { maxHeldRows = before }
+}
+
+// SetRemovingWait bounds one call of Removing until the returned function is
+// called.
+func SetRemovingWait(d time.Duration) (restore func()) {
+	before := removingWait
+	removingWait = d
+	return func() { removingWait = before }
 }

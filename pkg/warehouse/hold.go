@@ -4,13 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
@@ -126,7 +122,7 @@ func (have *liveTable) holdChanges(l layout, t *policy.Table) []Change {
 		add("", "it is partitioned by (%s) and ordered by (%s)", bare(have.partition), have.order)
 	}
 	if got := have.ttl(); got != want.ttl {
-		add("ALTER TABLE "+name+" MODIFY TTL "+want.ttl, "its TTL is %q and should be %q", got, want.ttl)
+		add("ALTER TABLE "+name+" MODIFY TTL "+want.ttl, "%s", ttlDiffers(got, want.ttl))
 	}
 	for _, c := range have.settings(l, t.Name, tableSettings) {
 		add(c.SQL, "%s", strings.TrimPrefix(c.Sentence, "table "+t.Name+": "))
@@ -140,19 +136,6 @@ func (have *liveTable) holdChanges(l layout, t *policy.Table) []Change {
 // bare is a key without the parentheses of a tuple.
 func bare(key string) string { return strings.TrimSuffix(strings.TrimPrefix(key, "("), ")") }
 
-// Held says which rows a legal hold covers, of a range of the clean log.
-type Held struct {
-	Hold  string    // its id: lower-case letters and digits
-	Until event.Day // the last UTC day on which it keeps them
-	// No services are all of the tenant's. From and To bound occurred_at, in
-	// milliseconds, From included; zero is open.
-	Tenant   string
-	Services []string
-	From, To time.Time
-	// Rows of sequences after Since and up to Through.
-	Since, Through uint64
-}
-
 var holdPattern = regexp.MustCompile(`^[a-z0-9]{1,40}$`)
 
 func checkHold(id string) error {
@@ -160,119 +143,6 @@ func checkHold(id string) error {
 		return fault.Invalid.Errorf("that is not the id of a hold")
 	}
 	return nil
-}
-
-// maxHeldRows bounds one insert into a hold table, which must be one block:
-// only a block is inserted whole or not at all. A variable for the tests.
-var maxHeldRows = 200_000
-
-// HeldThrough is the end of a range that CopyHeld can take at once: h.Through,
-// or an earlier sequence where a table has too many rows for one insert.
-func (w *Warehouse) HeldThrough(ctx context.Context, tables []*policy.Table, h Held) (uint64, error) {
-	through := h.Through
-	for _, t := range tables {
-		where, args := h.where(t)
-		r, err := w.Rows(ctx, fmt.Sprintf("SELECT log_seq FROM %s WHERE %s ORDER BY log_seq LIMIT 1 OFFSET %d",
-			w.Table(t.Name), where, maxHeldRows), args)
-		if err != nil {
-			return 0, err
-		}
-		if len(r.Rows) > 0 {
-			// A frame has at most a few hundred rows.
-			past, _ := r.Rows[0][0].(uint64)
-			through = min(through, max(past-1, h.Since+1))
-		}
-	}
-	return through, nil
-}
-
-// CopyHeld copies the rows of a table that a hold covers, and that may still be
-// selected, into the hold table. It returns how many rows of the range are
-// there when it is done. It may be repeated: a row is there once, whatever
-// became of an insert whose outcome was unknown.
-//
-// A row past its rule is never copied.
-func (w *Warehouse) CopyHeld(ctx context.Context, t *policy.Table, h Held) (uint64, error) {
-	if err := checkHold(h.Hold); err != nil {
-		return 0, err
-	}
-	if _, err := event.ParseDay(string(h.Until)); err != nil {
-		return 0, err
-	}
-	where, args := h.where(t)
-	to := w.in(w.database + holdSuffix).Table(t.Name)
-	const there = "hold = {hold:String} AND log_seq > {since:UInt64} AND log_seq <= {through:UInt64}"
-	from := " FROM " + w.Table(t.Name) + " WHERE " + where +
-		" AND (log_seq, event_id) NOT IN (SELECT log_seq, event_id FROM " + to + " WHERE " + there + ")"
-	count := "SELECT (SELECT count() FROM " + to + " WHERE " + there + "), count()" + from
-	args["hold"], args["until"] = h.Hold, string(h.Until)
-	for inserted := false; ; inserted = true {
-		r, err := w.Rows(ctx, count, args)
-		if err != nil {
-			return 0, err
-		}
-		done, _ := r.Rows[0][0].(uint64)
-		left, _ := r.Rows[0][1].(uint64)
-		switch {
-		case left == 0:
-			return done, nil
-		case inserted:
-			return 0, fault.Unavailable.Errorf("copying rows of table %s for a hold: %d are not there yet", t.Name, left)
-		}
-		if err := w.insertHeld(ctx, t, h, done, w.insertHeldSQL(t)+from, args); err != nil {
-			return 0, err
-		}
-	}
-}
-
-func (w *Warehouse) insertHeldSQL(t *policy.Table) string {
-	columns := strings.Join(quoteAll(columnNames(t)), ", ")
-	return "INSERT INTO " + w.in(w.database+holdSuffix).Table(t.Name) + " (" + columns + ", hold, hold_until) SELECT " + columns +
-		", {hold:String}, {until:Date}"
-}
-
-// insertHeld inserts one block. An insert of an earlier attempt may be under
-// way, and see as little of this one as this one sees of it: the engine takes
-// one block of a token.
-func (w *Warehouse) insertHeld(ctx context.Context, t *policy.Table, h Held, done uint64, sql string, args map[string]any) error {
-	named := make([]any, 0, len(args))
-	for _, name := range slices.Sorted(maps.Keys(args)) {
-		named = append(named, clickhouse.Named(name, args[name]))
-	}
-	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
-		"insert_deduplication_token": fmt.Sprintf("lethe/hold/v1 %s %s %d-%d after %d", h.Hold, t.Name, h.Since, h.Through, done),
-		"deduplicate_insert_select":  "force_enable",
-		// The engine tells blocks of one token by what they were squashed
-		// from. So the source is one block too, whatever parts it lies in: it
-		// is sorted, and not merely read in the order of the table.
-		"optimize_read_in_order": 0,
-		"max_block_size":         4 * maxHeldRows,
-		"max_insert_threads":     1,
-		// The sink's block is as large.
-		"min_insert_block_size_rows": 4 * maxHeldRows, "min_insert_block_size_bytes": 0,
-	}))
-	return w.exec(ctx, "copying rows of table "+t.Name+" for a hold", sql+" ORDER BY log_seq, event_id", named...)
-}
-
-// where is the condition that a row is covered and may be selected.
-func (h Held) where(t *policy.Table) (string, map[string]any) {
-	conditions := []string{
-		"log_seq > {since:UInt64}", "log_seq <= {through:UInt64}", "tenant = {tenant:String}", barrier(t),
-	}
-	args := map[string]any{"since": h.Since, "through": h.Through, "tenant": h.Tenant}
-	if len(h.Services) > 0 {
-		conditions = append(conditions, "has({services:Array(String)}, service)")
-		args["services"] = h.Services
-	}
-	if !h.From.IsZero() {
-		conditions = append(conditions, "occurred_at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC')")
-		args["from"] = h.From.UnixMilli()
-	}
-	if !h.To.IsZero() {
-		conditions = append(conditions, "occurred_at < fromUnixTimestamp64Milli({to:Int64}, 'UTC')")
-		args["to"] = h.To.UnixMilli()
-	}
-	return strings.Join(conditions, " AND "), args
 }
 
 // A heldPart is what one hold table holds for one hold, in the words of the

@@ -69,15 +69,15 @@ func (w *Warehouse) Landed(ctx context.Context, table string, day event.Day, fir
 	return n > 0, nil
 }
 
-// knownColumns is all that Known, IDs and Landed read.
-var knownColumns = []string{"event_id", "identified", "expiry_day", "log_seq"}
+// knownColumns is all that Known, IDs, Landed and Days read.
+var knownColumns = []string{"event_id", "identified", "expiry_day", "occurred_at", "log_seq"}
 
 // Known returns those of ids that a table holds as identified events, in
-// whatever partition: an event that comes again under a changed deletion rule
-// is still the same event. Neither order nor number of ids matters, but it is
-// quick when they are of one stretch of time.
-func (w *Warehouse) Known(ctx context.Context, table string, ids []event.ID) (map[event.ID]struct{}, error) {
-	known := map[event.ID]struct{}{}
+// whatever partition, and the expiry day of it: an event that comes again under
+// a changed deletion rule is still the same event. Neither order nor number of
+// ids matters, but it is quick when they are of one stretch of time.
+func (w *Warehouse) Known(ctx context.Context, table string, ids []event.ID) (map[event.ID]event.Day, error) {
+	known := map[event.ID]event.Day{}
 	if len(ids) == 0 {
 		return known, nil
 	}
@@ -87,9 +87,9 @@ func (w *Warehouse) Known(ctx context.Context, table string, ids []event.ID) (ma
 	}
 	// The ids travel as a table of their own. The bounds repeat what the IN
 	// says, in words that narrow the read to a stretch of each part.
-	sql := "SELECT DISTINCT event_id FROM " + w.Table(table) + " WHERE identified" +
+	sql := "SELECT event_id, toString(min(expiry_day)) FROM " + w.Table(table) + " WHERE identified" +
 		" AND event_id >= (SELECT min(id) FROM wanted) AND event_id <= (SELECT max(id) FROM wanted)" +
-		" AND event_id IN (SELECT id FROM wanted)"
+		" AND event_id IN (SELECT id FROM wanted) GROUP BY event_id"
 	err := w.ask(ctx, "looking up events of table "+table, func(ctx context.Context) error {
 		wanted, err := ext.NewTable("wanted", ext.Column("id", "FixedString(20)"))
 		if err != nil {
@@ -99,8 +99,20 @@ func (w *Warehouse) Known(ctx context.Context, table string, ids []event.ID) (ma
 			return err
 		}
 		clear(known)
-		return w.eachID(clickhouse.Context(ctx, clickhouse.WithExternalTable(wanted)), sql, nil,
-			func(id event.ID) { known[id] = struct{}{} })
+		rows, err := w.conn.Query(clickhouse.Context(ctx, clickhouse.WithExternalTable(wanted)), sql)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id [20]byte
+			var day string
+			if err := rows.Scan(&id, &day); err != nil {
+				return err
+			}
+			known[event.ID(id)] = event.Day(day)
+		}
+		return rows.Err()
 	})
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lethe-pipeline/lethe/pkg/event"
+	"github.com/lethe-pipeline/lethe/pkg/lethetest"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
 
@@ -110,12 +111,12 @@ func TestBatchIsStoredOnceByItsToken(t *testing.T) {
 	}
 	kill(t, s)
 	insert(t, loader2(t, s), b, "token")
-	if n := count(t, s.as(warehouse.UserAdmin), "visit"); n != 2 {
+	if n := count(t, s.as(lethetest.Overseer), "visit"); n != 2 {
 		t.Fatalf("after a restart of the engine the same batch left %d rows", n)
 	}
 	// The control: it is the token that protects.
 	insert(t, loader2(t, s), b, "another")
-	if n := count(t, s.as(warehouse.UserAdmin), "visit"); n != 4 {
+	if n := count(t, s.as(lethetest.Overseer), "visit"); n != 4 {
 		t.Fatalf("with another token there are %d rows; the test shows nothing", n)
 	}
 }
@@ -164,7 +165,7 @@ func TestKnownFindsIdentifiedEventsInEveryPartition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[event.ID]struct{}{id(noon, 1): {}, id(later, 3): {}}
+	want := map[event.ID]event.Day{id(noon, 1): event.DayOf(s.visit(noon, 1, true).ExpiresAt), id(later, 3): event.DayOf(s.visit(later, 3, true).ExpiresAt)}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

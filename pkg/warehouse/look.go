@@ -15,8 +15,10 @@ const theirs = "('system', 'INFORMATION_SCHEMA', 'information_schema')"
 type Sight struct {
 	Database, Table string
 	Engine          string
-	// Rows and Bytes are zero for what holds none, such as a view.
+	// Rows and Bytes are zero for what holds none, such as a view. Uncounted
+	// says that the engine does not know the rows of what holds some.
 	Rows, Bytes uint64
+	Uncounted   bool
 	// Listed is whether Lethe made it for the policy.
 	Listed bool
 	// Projections hold copies of its rows, in another order.
@@ -27,7 +29,8 @@ type Sight struct {
 // asking the server and not by what the policy expects.
 func (w *Warehouse) Look(ctx context.Context, pol *policy.Policy) ([]Sight, error) {
 	r, err := w.Rows(ctx, `
-SELECT t.database, t.name, t.engine, ifNull(t.total_rows, 0), ifNull(t.total_bytes, 0), p.names
+SELECT t.database, t.name, t.engine, ifNull(t.total_rows, 0), ifNull(t.total_bytes, 0), p.names,
+  t.total_rows IS NULL AND t.total_bytes > 0
 FROM system.tables AS t
 LEFT JOIN (SELECT database, table, groupArray(name) AS names FROM system.projections GROUP BY database, table) AS p
   ON p.database = t.database AND p.table = t.name
@@ -43,6 +46,7 @@ ORDER BY t.database, t.name`, nil)
 			Database: text(row[0]), Table: text(row[1]), Engine: text(row[2]), Rows: number(row[3]), Bytes: number(row[4]),
 		}
 		s.Projections, _ = row[5].([]string)
+		s.Uncounted = number(row[6]) > 0
 		s.Listed = listed[s.Database+"."+s.Table]
 		out = append(out, s)
 	}
@@ -55,7 +59,7 @@ func (w *Warehouse) listed(pol *policy.Policy) map[string]bool {
 	out := map[string]bool{w.database + "." + clockTable: true}
 	for _, t := range pol.Tables() {
 		out[w.database+"."+t.Name] = true
-		out[w.staging()+"."+t.Name] = true
+		out[w.staging()+"."+t.Name] = true // while a rebuild is under way
 		out[HoldDatabase+"."+t.Name] = !t.Class.Lasting
 	}
 	for _, v := range views(pol) {
@@ -99,16 +103,17 @@ GROUP BY database, table, partition ORDER BY database, table, partition`, nil)
 	return out, nil
 }
 
-// PartNames lists the directories of all parts that the engine knows, active
-// or not and those of its own tables included, as "table's directory/part".
-func (w *Warehouse) PartNames(ctx context.Context) (map[string]bool, error) {
-	r, err := w.Rows(ctx, "SELECT arrayStringConcat(arraySlice(splitByChar('/', trimRight(path, '/')), -2), '/') FROM system.parts", nil)
+// PartFiles lists the directories of all parts that the engine knows, active
+// or not and those of its own tables included, as "table's directory/part", and
+// how many files of each its checksums name.
+func (w *Warehouse) PartFiles(ctx context.Context) (map[string]uint64, error) {
+	r, err := w.Rows(ctx, "SELECT arrayStringConcat(arraySlice(splitByChar('/', trimRight(path, '/')), -2), '/'), files FROM system.parts", nil)
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]bool{}
+	out := map[string]uint64{}
 	for _, row := range r.Rows {
-		out[text(row[0])] = true
+		out[text(row[0])] = number(row[1])
 	}
 	return out, nil
 }
@@ -191,18 +196,27 @@ FROM system.mutations WHERE NOT is_done AND database NOT IN `+theirs+` ORDER BY 
 	return out, nil
 }
 
+// A Dropped is a table that was dropped and whose files are still there.
+type Dropped struct {
+	Database, Table string
+	// Due is when the engine removes the files, by its clock, and Late for how
+	// long it has not.
+	Due  time.Time
+	Late time.Duration
+}
+
 // LookDropped lists the tables that were dropped and whose files are still
-// there, and how long ago these should have gone.
-func (w *Warehouse) LookDropped(ctx context.Context) ([]Unfinished, error) {
+// there.
+func (w *Warehouse) LookDropped(ctx context.Context) ([]Dropped, error) {
 	r, err := w.Rows(ctx, `
-SELECT database, table, toUInt64(greatest(0, dateDiff('second', table_dropped_time, now())))
+SELECT database, table, table_dropped_time, toUInt64(greatest(0, dateDiff('second', table_dropped_time, now())))
 FROM system.dropped_tables ORDER BY database, table`, nil)
 	if err != nil {
 		return nil, err
 	}
-	var out []Unfinished
+	var out []Dropped
 	for _, row := range r.Rows {
-		out = append(out, Unfinished{Database: text(row[0]), Table: text(row[1]), For: seconds(row[2])})
+		out = append(out, Dropped{Database: text(row[0]), Table: text(row[1]), Due: instant(row[2]), Late: seconds(row[3])})
 	}
 	return out, nil
 }

@@ -19,10 +19,15 @@ type Rule struct {
 	// Period is what the policy says; Longest the longest that any row may
 	// have come under.
 	Period, Longest policy.Period
+	// Since is when Period became shorter than it was: what it ended before is
+	// due from then. Zero is long ago.
+	Since time.Time
 	// Now is the later of the wall clock and Lethe's. Rows due before Removed
 	// should be gone: it is the first instant of the day for which the grace
 	// has not ended.
 	Now, Removed time.Time
+	// Ahead is how late a row can have occurred that a publisher sent.
+	Ahead time.Time
 }
 
 // Day is what a table holds of one expiry day, counted from its rows: those
@@ -33,11 +38,14 @@ type Day struct {
 	// First and Last are when the oldest and the newest of them occurred.
 	First, Last time.Time
 	// Due is the earliest deadline among them, by what the row says and by
-	// the rule, whichever comes first. Zero for lasting rows.
+	// the rule, whichever comes first, but no earlier by the rule than
+	// Rule.Since. Zero for lasting rows.
 	Due time.Time
-	// Hidden rows are past their deadline, Overdue ones due before
+	// Hidden rows cannot be selected any more, Overdue ones were due before
 	// Rule.Removed.
 	Hidden, Overdue uint64
+	// Future rows say that they occurred after Rule.Ahead.
+	Future uint64
 	// Misplaced rows lie in a partition other than that of their own
 	// deadline. Late ones have a deadline more than a day after the longest
 	// rule they may have come under.
@@ -45,6 +53,9 @@ type Day struct {
 	// Seq is the highest sequence of a clean frame among them.
 	Seq uint64
 }
+
+// datedColumns is all that LookRows, Count, Cuts and Outlasting read.
+var datedColumns = []string{"expiry_day", "occurred_at", "expires_at", "log_seq"}
 
 // LookRows reads the dates of every row of a table, in one query, and counts
 // them by expiry day. The table needs Lethe's own columns; one that has not is
@@ -60,20 +71,21 @@ AND (name, type) IN (('expiry_day', 'Date'), ('occurred_at', '`+quoted(typeTime)
 	if len(own.Rows) != 1 || number(own.Rows[0][0]) != 4 {
 		return nil, fault.Invalid.Errorf("the table has not the columns of one of Lethe's")
 	}
-	due, latest := after("occurred_at", rule.Period), after("occurred_at", rule.Longest)
+	const future = "countIf(occurred_at > {ahead:DateTime64(3, 'UTC')})"
+	params := map[string]any{"ahead": rule.Ahead.UTC()}
 	sql := fmt.Sprintf(`
-SELECT toString(expiry_day) AS day, count(), min(occurred_at), max(occurred_at), min(due),
-  countIf(due <= {now:DateTime64(3, 'UTC')}), countIf(due < {removed:DateTime64(3, 'UTC')}),
-  countIf(expiry_day != toDate(expires_at, 'UTC')), countIf(expires_at > addDays(%s, 1)), max(log_seq)
-FROM (SELECT expiry_day, occurred_at, expires_at, log_seq, least(expires_at, %s) AS due FROM %s.%s)
-GROUP BY day ORDER BY day`, latest, due, quote(database), quote(table))
-	params := map[string]any{"now": rule.Now.UTC(), "removed": rule.Removed.UTC()}
-	if rule.Lasting {
-		sql = fmt.Sprintf(`
 SELECT toString(expiry_day) AS day, count(), min(occurred_at), max(occurred_at), toDateTime64(0, 3, 'UTC'),
-  toUInt64(0), toUInt64(0), countIf(toString(expiry_day) != '%s'), toUInt64(0), max(log_seq)
-FROM %s.%s GROUP BY day ORDER BY day`, event.Never, quote(database), quote(table))
-		params = nil
+  toUInt64(0), toUInt64(0), countIf(toString(expiry_day) != '%s'), toUInt64(0), max(log_seq), %s
+FROM %s.%s GROUP BY day ORDER BY day`, event.Never, future, quote(database), quote(table))
+	if !rule.Lasting {
+		params["now"], params["removed"], params["since"] = rule.Now.UTC(), rule.Removed.UTC(), max(0, rule.Since.UnixMilli())
+		sql = fmt.Sprintf(`
+SELECT toString(expiry_day) AS day, count(), min(occurred_at), max(occurred_at), min(due),
+  countIf(least(expires_at, ended) <= {now:DateTime64(3, 'UTC')}), countIf(due < {removed:DateTime64(3, 'UTC')}),
+  countIf(expiry_day != toDate(expires_at, 'UTC')), countIf(expires_at > addDays(%s, 1)), max(log_seq), %s
+FROM (SELECT expiry_day, occurred_at, expires_at, log_seq, %s AS ended,
+  least(expires_at, greatest(ended, fromUnixTimestamp64Milli({since:Int64}, 'UTC'))) AS due FROM %s.%s)
+GROUP BY day ORDER BY day`, endOf(rule.Longest), future, endOf(rule.Period), quote(database), quote(table))
 	}
 	r, err := w.Rows(ctx, sql, params)
 	if err != nil {
@@ -83,18 +95,10 @@ FROM %s.%s GROUP BY day ORDER BY day`, event.Never, quote(database), quote(table
 	for _, row := range r.Rows {
 		out = append(out, Day{
 			Day: event.Day(text(row[0])), Rows: number(row[1]), First: instant(row[2]), Last: instant(row[3]), Due: instant(row[4]),
-			Hidden: number(row[5]), Overdue: number(row[6]), Misplaced: number(row[7]), Late: number(row[8]), Seq: number(row[9]),
+			Hidden: number(row[5]), Overdue: number(row[6]), Misplaced: number(row[7]), Late: number(row[8]), Seq: number(row[9]), Future: number(row[10]),
 		})
 	}
 	return out, nil
-}
-
-// after is a period added to a column, as [policy.Period.After] adds it.
-func after(column string, p policy.Period) string {
-	if p.Months == 0 {
-		return fmt.Sprintf("addDays(%s, %d)", column, p.Days)
-	}
-	return fmt.Sprintf("addMonths(%s, %d)", column, p.Months)
 }
 
 // quoted doubles the quotes of a text that stands in another.
@@ -109,6 +113,9 @@ type HeldRows struct {
 	Until event.Day
 	Rows  uint64
 }
+
+// heldColumns is all that LookHeld reads.
+var heldColumns = []string{"hold", "hold_until"}
 
 // LookHeld counts the rows of every hold table by hold and deadline.
 func (w *Warehouse) LookHeld(ctx context.Context, pol *policy.Policy) ([]HeldRows, error) {

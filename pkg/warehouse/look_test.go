@@ -12,6 +12,7 @@ import (
 
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/lethetest"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
@@ -60,13 +61,25 @@ func TestTheDatesOfRowsAreJudgedAsThePolicyJudgesThem(t *testing.T) {
 	rows(s, w, all)
 
 	look := s.as(warehouse.UserVerify)
-	for _, period := range []policy.Period{came, {Months: 1}, {Days: 30}, {Months: 12}} {
-		rule := warehouse.Rule{Period: period, Longest: came, Now: now, Removed: removed}
+	shortened := now.Add(-36 * time.Hour) // and the grace is not over
+	for _, c := range []struct {
+		period policy.Period
+		since  time.Time
+	}{{came, time.Time{}}, {policy.Period{Months: 1}, time.Time{}}, {policy.Period{Days: 30}, time.Time{}},
+		{policy.Period{Days: 30}, shortened}, {policy.Period{Months: 12}, shortened}} {
+		period := c.period
+		rule := warehouse.Rule{Period: period, Longest: came, Since: c.since, Now: now, Removed: removed, Ahead: now.Add(-50 * time.Hour)}
 		want := map[event.Day]*warehouse.Day{}
 		for _, r := range all {
-			due := r.expires
-			if own := period.After(r.occurred); own.Before(due) {
-				due = own
+			due, hidden := r.expires, r.expires
+			if ruled := period.After(r.occurred); ruled.Before(r.expires) {
+				hidden = ruled
+				if due = ruled; due.Before(c.since) {
+					due = c.since
+				}
+				if r.expires.Before(due) {
+					due = r.expires
+				}
 			}
 			d := want[r.day]
 			if d == nil {
@@ -83,8 +96,11 @@ func TestTheDatesOfRowsAreJudgedAsThePolicyJudgesThem(t *testing.T) {
 			if due.Before(d.Due) {
 				d.Due = due
 			}
-			if !due.After(now) {
+			if !hidden.After(now) {
 				d.Hidden++
+			}
+			if r.occurred.After(rule.Ahead) {
+				d.Future++
 			}
 			if due.Before(removed) {
 				d.Overdue++
@@ -106,7 +122,7 @@ func TestTheDatesOfRowsAreJudgedAsThePolicyJudgesThem(t *testing.T) {
 			found[got[i].Day] = &got[i]
 		}
 		if diff := cmp.Diff(want, found); diff != "" {
-			t.Errorf("under a rule of %s:\n%s", period, diff)
+			t.Errorf("under a rule of %s since %v:\n%s", period, c.since, diff)
 		}
 	}
 
@@ -155,7 +171,7 @@ func TestWhoeverVerifiesSeesEveryTableAndChangesNone(t *testing.T) {
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Error(diff)
 	}
-	deviations, err := look.LookUsers(t.Context(), s.pol)
+	deviations, err := look.LookUsers(t.Context(), s.pol, lethetest.Overseer)
 	if err != nil || len(deviations) > 0 {
 		t.Errorf("the users as they should be deviate: %v, %v", deviations, err)
 	}

@@ -208,7 +208,7 @@ func (have *liveTable) changes(l layout, t *policy.Table) []Change {
 		if want != "" {
 			sql = "ALTER TABLE " + name + " MODIFY TTL " + want
 		}
-		add(sql, "its TTL is %q and should be %q", got, want)
+		add(sql, "%s", ttlDiffers(got, want))
 	}
 	out = append(out, have.settings(l, t.Name, tableSettings)...)
 	if epochOf(have.comment) == 0 {
@@ -236,6 +236,17 @@ func (have *liveTable) settings(l layout, table string, want []setting) []Change
 		Sentence: fmt.Sprintf("table %s: settings %s are not as they should be", table, strings.Join(names, ", ")),
 		SQL:      "ALTER TABLE " + quote(l.database) + "." + quote(table) + " MODIFY SETTING " + settingsText(wrong),
 	}}
+}
+
+// ttlDiffers says how a TTL is not what it should be.
+func ttlDiffers(got, want string) string {
+	switch {
+	case got == "":
+		return fmt.Sprintf("it has no TTL and should have %q", want)
+	case want == "":
+		return fmt.Sprintf("it has the TTL %q and should have none", got)
+	}
+	return fmt.Sprintf("its TTL is %q and should be %q", got, want)
 }
 
 var (

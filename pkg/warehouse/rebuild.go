@@ -14,6 +14,9 @@ import (
 // rebuildSuffix follows the name of the database whose tables are made anew.
 const rebuildSuffix = "_rebuild"
 
+// RebuildDatabase is where the tables are made anew.
+const RebuildDatabase = DefaultDatabase + rebuildSuffix
+
 func (w *Warehouse) staging() string { return w.database + rebuildSuffix }
 
 // Stage makes an empty copy of every table in a database of its own, in place

@@ -22,7 +22,9 @@ type Result struct {
 // A parameter is a string, []byte, bool, an integer, a float, a time.Time, or
 // a slice of one of these. The deadline of ctx bounds the engine's work too.
 //
-// A question that costs more than its user may spend is fault.Exhausted.
+// A question may be asked twice when a connection breaks. So a statement that
+// changes something is refused by the engine, with fault.Denied, whoever asks.
+// One that costs more than its user may spend is fault.Exhausted.
 func (w *Warehouse) Rows(ctx context.Context, sql string, params map[string]any) (*Result, error) {
 	args := make([]any, 0, len(params))
 	for _, name := range slices.Sorted(maps.Keys(params)) {

@@ -120,19 +120,18 @@ func TestErrorsHaveAKind(t *testing.T) {
 
 func TestFingerprintIsOfTheRowsAndNotOfTheirOrder(t *testing.T) {
 	s := start(t)
-	s.applied()
-	loader, verify := s.as(warehouse.UserLoader), s.as(warehouse.UserVerify)
+	overseer, loader := s.applied(), s.as(warehouse.UserLoader)
 	rows := []event.Row{s.visit(noon, 1, true), s.visit(noon, 2, true), s.visit(noon, 3, false)}
 	fill := func(batches ...[]event.Row) []warehouse.Fingerprint {
 		t.Helper()
 		for _, b := range batches {
 			insert(t, loader, s.batch(b...), "")
 		}
-		f, err := verify.Fingerprint(t.Context(), s.pol)
+		f, err := overseer.Fingerprint(t.Context(), s.pol)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := exec(t.Context(), s.as(warehouse.UserAdmin), "ALTER TABLE lethe.visit DROP PARTITION '2026-12-21'"); err != nil {
+		if err := exec(t.Context(), overseer, "ALTER TABLE lethe.visit DROP PARTITION '2026-12-21'"); err != nil {
 			t.Fatal(err)
 		}
 		return f
@@ -217,5 +216,29 @@ func TestExchangeHappensOnce(t *testing.T) {
 	}
 	if left := plan(t, s, admin); len(left) != 0 {
 		t.Errorf("%+v", left)
+	}
+}
+
+// A question may be asked twice, so nothing else may be asked.
+func TestAStatementThatChangesSomethingIsNoQuestion(t *testing.T) {
+	s := start(t)
+	admin := s.applied()
+	before := count(t, admin, "clock")
+	for user, sql := range map[string]string{
+		warehouse.UserRetention: "INSERT INTO lethe.clock SELECT now64(3)",
+		warehouse.UserRebuild:   "DROP TABLE lethe.visit",
+		warehouse.UserAdmin:     "ALTER TABLE lethe.visit MODIFY COMMENT 'x'",
+	} {
+		w := s.as(user)
+		if _, err := w.Rows(t.Context(), sql, nil); !errors.Is(err, fault.Denied) {
+			t.Errorf("%s asks %q: %v", user, sql, err)
+		}
+	}
+	if after := count(t, admin, "clock"); after != before {
+		t.Errorf("the clock had %d rows and has %d", before, after)
+	}
+	// The control: it may do so otherwise.
+	if err := exec(t.Context(), s.as(warehouse.UserRetention), "INSERT INTO lethe.clock SELECT now64(3)"); err != nil || count(t, admin, "clock") != before+1 {
+		t.Errorf("what is no question: %v", err)
 	}
 }

@@ -20,7 +20,8 @@ const (
 	UserRetention = "retention"
 	// UserAnalyst reads published cells and nothing else.
 	UserAnalyst = "analyst"
-	// UserVerify reads everything and changes nothing.
+	// UserVerify reads what the engine says of itself, and the dates of every
+	// row.
 	UserVerify = "verify"
 	// UserHold copies rows that a legal hold covers.
 	UserHold = "hold"
@@ -35,7 +36,8 @@ type User struct {
 	// Grants are whole statements.
 	Grants []string
 	// Filters hide rows, by "database.table": only rows that meet the
-	// condition exist for this user. Users without one see every row.
+	// condition exist for this user. Users without one see every row, as far
+	// as their grants name its columns.
 	Filters map[string]string
 	// Settings hold for every query of the user. It may lower those that
 	// begin with max_, and change no other.
@@ -50,16 +52,49 @@ type User struct {
 // maxQuerySeconds bounds one question of an analyst.
 const maxQuerySeconds = 60
 
-// Users derives the users from the policy: each with the least it needs. Who
-// cuts cells stands behind the read barrier on every event table (P4, P5, P6,
-// P7, P8), and the analyst sees no event table at all (P19).
+// Users derives the users from the policy: each with the least it needs. A row
+// past its rule is selectable by nobody, but for what is listed here (P4, P5,
+// P6, P7, P8), and the analyst sees no event table at all (P19):
 //
-// The loader sees expired rows, as it must to recognize a late duplicate, but
-// of each row only which event it is.
+//   - Whoever cuts cells and whoever rebuilds are behind the read barrier on
+//     every event table.
+//   - The loader sees of every row which event it is and when that was: it has
+//     to recognize a late duplicate, and to tell a rebuild what is left.
+//   - Retention, verify and the admin see dates, which say what is to be
+//     removed, whether it was, and what a policy would change.
+//   - Whoever rebuilds sees its copy, in the database [RebuildDatabase], which
+//     it fills.
+//   - Hold sees every row that can be held. A row that a legal hold covers may
+//     expire before it is copied, and what it copies says so itself.
 func Users(pol *policy.Policy) []User {
 	db := DefaultDatabase
-	clock := db + "." + clockTable
-	loader := User{Name: UserLoader, Grants: []string{"GRANT SELECT ON " + clock}}
+	const every = ".*"
+	readClock := "GRANT SELECT ON " + db + "." + clockTable
+	admin := User{Name: UserAdmin, Grants: []string{
+		readClock, "GRANT TABLE ENGINE ON *", "GRANT SELECT ON system.*",
+	}}
+	for _, database := range []string{db, HoldDatabase} {
+		admin.Grants = append(admin.Grants,
+			"GRANT SHOW, CREATE DATABASE, CREATE TABLE, ALTER COLUMN, ALTER TTL, ALTER SETTINGS, ALTER MODIFY COMMENT ON "+database+every)
+	}
+	admin.Grants = append(admin.Grants,
+		"GRANT SHOW, CREATE DATABASE, CREATE VIEW, DROP VIEW ON "+StatsDatabase+every, "GRANT SET DEFINER ON "+UserView)
+	loader := User{Name: UserLoader, Grants: []string{readClock}}
+	rebuild := User{Name: UserRebuild, Filters: map[string]string{}, Grants: []string{
+		// An exchange drops and creates on both sides, as the engine sees it.
+		"GRANT SELECT, INSERT, CREATE TABLE, DROP TABLE ON " + db + every,
+		"GRANT SELECT, INSERT, CREATE DATABASE, CREATE TABLE, DROP DATABASE, DROP TABLE ON " + RebuildDatabase + every,
+		"GRANT TABLE ENGINE ON *",
+	}}
+	retention := User{Name: UserRetention, Grants: []string{
+		// Dropping a partition is ALTER DELETE.
+		"GRANT ALTER DELETE ON " + db + every,
+		"GRANT ALTER DELETE ON " + RebuildDatabase + every,
+		"GRANT ALTER DELETE ON " + HoldDatabase + every,
+		"GRANT SELECT, INSERT ON " + db + "." + clockTable,
+		"GRANT SELECT ON system.parts",
+		grantColumns("system.mutations", mutationColumns),
+	}}
 	analyst := User{
 		Name:     UserAnalyst,
 		ReadOnly: 2,
@@ -71,7 +106,7 @@ func Users(pol *policy.Policy) []User {
 	}
 	cells := User{
 		Name:     UserCells,
-		Grants:   []string{"GRANT SELECT ON " + clock},
+		Grants:   []string{readClock},
 		Filters:  map[string]string{},
 		ReadOnly: 2,
 		Settings: map[string]string{
@@ -80,69 +115,41 @@ func Users(pol *policy.Policy) []User {
 			"max_memory_usage": "1500000000", // bytes; what does not fit is cut coarser
 		},
 	}
+	verify := User{Name: UserVerify, ReadOnly: 2, Grants: []string{
+		readClock,
+		"GRANT SELECT ON system.*",
+		// It sees that there is something, wherever it is.
+		"GRANT SHOW ON *.*",
+	}}
 	hold := User{Name: UserHold, Grants: []string{
-		"GRANT SELECT ON " + clock,
-		"GRANT SELECT, INSERT ON " + HoldDatabase + ".*",
+		readClock,
+		"GRANT SELECT, INSERT ON " + HoldDatabase + every,
 		"GRANT SELECT ON system.parts",
 	}}
 	for _, t := range HoldTables(pol) {
-		// No filter: what it copies says so itself (P4), and is no more than
-		// an analyst sees.
 		hold.Grants = append(hold.Grants, "GRANT SELECT ON "+db+"."+t.Name)
+		verify.Grants = append(verify.Grants, grantColumns(HoldDatabase+"."+t.Name, heldColumns))
 	}
-	// Retention counts rows, and sees of each when it came and when it ends.
-	var counted []string
 	for _, t := range pol.Tables() {
 		name := db + "." + t.Name
-		counted = append(counted, "GRANT SELECT("+strings.Join(countedColumns, ", ")+") ON "+name)
-		loader.Grants = append(loader.Grants,
-			"GRANT INSERT ON "+name,
-			"GRANT SELECT("+strings.Join(knownColumns, ", ")+") ON "+name)
+		admin.Grants = append(admin.Grants, grantColumns(name, outlastingColumns))
+		loader.Grants = append(loader.Grants, "GRANT INSERT ON "+name, grantColumns(name, knownColumns))
+		rebuild.Filters[name] = barrier(t)
+		retention.Grants = append(retention.Grants, grantColumns(name, countedColumns))
+		verify.Grants = append(verify.Grants, grantColumns(name, datedColumns))
 		if t.Name == policy.CellTable {
 			analyst.Grants = append(analyst.Grants, "GRANT SELECT ON "+name)
 			cells.Grants = append(cells.Grants, "GRANT SELECT ON "+name)
 		} else if columns := cutColumns(pol, t); len(columns) > 0 {
-			cells.Grants = append(cells.Grants, "GRANT SELECT("+strings.Join(columns, ", ")+") ON "+name)
+			cells.Grants = append(cells.Grants, grantColumns(name, columns))
 			cells.Filters[name] = barrier(t)
 		}
 	}
-	return append([]User{
-		{Name: UserAdmin, Grants: []string{
-			"GRANT SELECT, INSERT, CREATE DATABASE, CREATE TABLE, ALTER TABLE ON " + db + ".*",
-			// It makes the tables of holds and reads none of their rows.
-			"GRANT SHOW, CREATE DATABASE, CREATE TABLE, ALTER COLUMN, ALTER TTL, ALTER SETTINGS, ALTER MODIFY COMMENT ON " + HoldDatabase + ".*",
-			"GRANT TABLE ENGINE ON *",
-			"GRANT SELECT ON system.*",
-			"GRANT SHOW, CREATE DATABASE, CREATE VIEW, DROP VIEW ON " + StatsDatabase + ".*",
-			"GRANT SET DEFINER ON " + UserView,
-		}},
-		loader,
-		{Name: UserRebuild, Grants: []string{
-			// An exchange drops and creates on both sides, as the engine
-			// sees it.
-			"GRANT SELECT, INSERT, CREATE TABLE, DROP TABLE ON " + db + ".*",
-			"GRANT SELECT, INSERT, CREATE DATABASE, CREATE TABLE, DROP DATABASE, DROP TABLE ON " + db + rebuildSuffix + ".*",
-			"GRANT TABLE ENGINE ON *",
-		}},
-		{Name: UserRetention, Grants: append([]string{
-			// Dropping a partition is ALTER DELETE.
-			"GRANT ALTER DELETE ON " + db + ".*",
-			"GRANT ALTER DELETE ON " + db + rebuildSuffix + ".*",
-			"GRANT ALTER DELETE ON " + HoldDatabase + ".*",
-			"GRANT SELECT, INSERT ON " + clock,
-			"GRANT SELECT ON system.parts",
-		}, counted...)},
-		analyst,
-		{Name: UserVerify, ReadOnly: 2, Grants: []string{
-			"GRANT SELECT ON " + db + ".*",
-			"GRANT SELECT ON " + HoldDatabase + ".*",
-			"GRANT SELECT ON system.*",
-			// It sees that there is something, wherever it is.
-			"GRANT SHOW ON *.*",
-		}},
-		hold,
-		cells,
-	}, sqlUsers()...)
+	return append([]User{admin, loader, rebuild, retention, analyst, verify, hold, cells}, sqlUsers()...)
+}
+
+func grantColumns(table string, columns []string) string {
+	return "GRANT SELECT(" + strings.Join(columns, ", ") + ") ON " + table
 }
 
 // cutColumns are the columns of a table that cutting the cells of its metrics

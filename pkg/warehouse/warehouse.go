@@ -48,6 +48,7 @@ type Warehouse struct {
 	database string
 	user     string
 	log      *slog.Logger
+	ages     *ages
 }
 
 // Open connects, and waits until the engine answers or ctx ends.
@@ -75,7 +76,7 @@ func Open(ctx context.Context, cfg Config) (*Warehouse, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the warehouse: %w", clean(err))
 	}
-	w := &Warehouse{conn: conn, database: cfg.Database, user: cfg.User, log: cfg.Log}
+	w := &Warehouse{conn: conn, database: cfg.Database, user: cfg.User, log: cfg.Log, ages: &ages{}}
 	if err := w.await(ctx); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
@@ -128,9 +129,10 @@ func (w *Warehouse) exec(ctx context.Context, doing, sql string, args ...any) er
 	return nil
 }
 
-// ask runs f, which must change nothing, again when the connection breaks.
+// ask runs f, a question, again when the connection breaks. The engine refuses
+// to change anything for it, because it may be at the first one still.
 func (w *Warehouse) ask(ctx context.Context, doing string, f func(context.Context) error) error {
-	ctx = bounded(ctx)
+	ctx = asking(ctx)
 	patience := time.Now().Add(readPatience)
 	for delay := 5 * time.Millisecond; ; delay *= 2 {
 		err := f(ctx)
@@ -148,18 +150,18 @@ func (w *Warehouse) ask(ctx context.Context, doing string, f func(context.Contex
 	}
 }
 
-// bounded tells the engine the caller's deadline, so that it gives up when the
-// caller has. The driver would ask for five seconds more, which is more than
-// an analyst may have, so the deadline is hidden from it; that ctx ends is not.
-func bounded(ctx context.Context) context.Context {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return ctx
+// asking tells the engine that it is a question, and the caller's deadline, so
+// that it gives up when the caller has. The driver would ask for five seconds
+// more, which is more than an analyst may have, so the deadline is hidden from
+// it; that ctx ends is not.
+func asking(ctx context.Context) context.Context {
+	settings := clickhouse.Settings{"readonly": 2} // settings may be sent along
+	if deadline, ok := ctx.Deadline(); ok {
+		left := int(math.Ceil(time.Until(deadline).Seconds()))
+		settings["max_execution_time"] = min(max(left, 1), maxQuerySeconds)
+		ctx = undated{ctx}
 	}
-	left := int(math.Ceil(time.Until(deadline).Seconds()))
-	return clickhouse.Context(undated{ctx}, clickhouse.WithSettings(clickhouse.Settings{
-		"max_execution_time": min(max(left, 1), maxQuerySeconds),
-	}))
+	return clickhouse.Context(ctx, clickhouse.WithSettings(settings))
 }
 
 type undated struct{ context.Context }

@@ -3,9 +3,9 @@
 // every stage of the flow.
 //
 // It puts what goes on record into the audit log. It opens clean frames, and
-// reads rows, for legal holds alone.
+// reads rows, for legal holds alone. It serves the console.
 package main
 
 import "github.com/lethe-pipeline/lethe/pkg/assembly"
 
-func main() { assembly.Main(assembly.Compliance) }
+func main() { assembly.Main(assembly.Compliance, assembly.Console) }

@@ -24,7 +24,7 @@ func auditCommand(g *globals) *cobra.Command {
 		Use:   "audit",
 		Short: "Read the audit log, take evidence of it, and check evidence anywhere",
 	}
-	cmd.AddCommand(auditListCommand(g), auditCheckpointCommand(g), auditExportCommand(g), auditVerifyCommand())
+	cmd.AddCommand(auditListCommand(g), auditCheckpointCommand(g), auditExportCommand(g), auditVerifyCommand(), auditRecoverCommand(g))
 	return cmd
 }
 
@@ -36,7 +36,7 @@ func auditListCommand(g *globals) *cobra.Command {
 		Short:   "List the latest entries of the audit log, newest first",
 		Example: "  lethe audit list --kind removed --limit 20",
 	}
-	cmd.Flags().StringVar(&kind, "kind", "", "only entries of this kind: key, removal, removed, manifest, run, clock, hold, policy, verify, access, …")
+	cmd.Flags().StringVar(&kind, "kind", "", "only entries of this kind: key, removal, removed, manifest, run, clock, hold, policy, verify, access, log, …")
 	cmd.Flags().IntVar(&limit, "limit", 50, "how many, at most 1000")
 	out := outputFlag(cmd, "table", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -90,6 +90,9 @@ func what(e audit.Entry) string {
 		verified audit.Verify
 		tree     audit.Tree
 		asked    audit.Access
+		gap      audit.Gap
+		refused  audit.Refused
+		began    audit.Began
 	)
 	switch e.Kind {
 	case audit.KindKey:
@@ -150,6 +153,20 @@ func what(e audit.Entry) string {
 				return fmt.Sprintf("the tree of %d is past its rule and to be removed", tree.Year)
 			}
 			return fmt.Sprintf("the tree of %d begins", tree.Year)
+		})
+	case audit.KindGap:
+		return say(&gap, func() string { return fmt.Sprintf("missing: %d to %d of the stream", gap.From, gap.To) })
+	case audit.KindRefused:
+		return say(&refused, func() string { return fmt.Sprintf("%d of the stream is no entry: %s", refused.Seq, refused.Reason) })
+	case audit.KindLog:
+		return say(&began, func() string {
+			switch began.Lost {
+			case audit.LostLog:
+				return fmt.Sprintf("the log was lost and is begun anew; it stood at %d of the stream", began.Through)
+			case audit.LostStream:
+				return fmt.Sprintf("the stream was lost and the log goes on without it; it stood at %d", began.Through)
+			}
+			return "signed by the key " + began.Key
 		})
 	}
 	return ""

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -149,5 +150,37 @@ func plantedIsFound(t *testing.T, marks *lethetest.Marks, c canary) {
 	}
 	if len(found) != 5 {
 		t.Errorf("of 5 planted marks %d were found", len(found))
+	}
+}
+
+// walkTheConsole hears every page of every role, and what the console says to
+// addresses and forms that hold a person.
+func walkTheConsole(t *testing.T, e *ear, c canary) {
+	t.Helper()
+	shown := false
+	for role, pages := range consolePages {
+		b := e.r.console(role)
+		pages = append(slices.Clone(pages), "/console/usage?metric=activations&by=product", "/console/usage.csv?metric=activations&by=product",
+			"/console/record", "/console/record?format=csv", "/console/evidence?since=all", "/console/evidence?format=html", "/console/flow.json")
+		for _, person := range []string{c.email, c.ipv4, c.mark} {
+			q := url.QueryEscape(person)
+			pages = append(pages, "/console/"+url.PathEscape(person), "/console/usage?metric="+q, "/console/usage?metric=views&by="+q+"&from="+q,
+				"/console/audit?kind="+q+"&before="+q, "/console/signin?next=%2Fconsole%2Fusage%3Fmetric%3D"+q, "/console/?done="+q, "/console/purpose?next="+q)
+		}
+		for _, path := range pages {
+			status, text := b.get(path)
+			if status >= 500 {
+				t.Errorf("a page of the console as %s: status %d", role, status)
+			}
+			shown = shown || strings.Contains(text, keptMark)
+			e.hear("a page of the console as "+role, []byte(text))
+		}
+		_, text := b.send("/console/purpose", "/console/purpose?next="+url.QueryEscape("/console/usage?metric="+c.mark), url.Values{"purpose": {c.email}})
+		e.hear("a form of the console as "+role, []byte(text))
+		_, text = b.post("/console/signin?next="+url.QueryEscape("/console/usage?metric="+c.mark), url.Values{"credential": {c.email}})
+		e.hear("signing in with what is no credential", []byte(text))
+	}
+	if !shown {
+		t.Error("no page shows what is kept; a scan of pages shows nothing then")
 	}
 }

@@ -20,7 +20,12 @@ func clockCommand(g *globals) *cobra.Command {
 		Long: `Say that the machine's clock is right. Lethe's clock, from which every cut-off
 comes, moves by at most seven days at once: after a longer downtime it waits for
 24 hours, or for this. Look at the machine's time first, because what is
-destroyed by a clock that is ahead stays destroyed.`,
+destroyed by a clock that is ahead stays destroyed.
+
+Where it is Lethe's clock that somebody set ahead by hand, and the machine's is
+right, this takes what was set for what was meant: all that ends before it is
+destroyed. lethe verify says which of the two it is, and how the second is
+undone.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := g.connect("operator")

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/lethe-pipeline/lethe/pkg/assembly"
 	"github.com/lethe-pipeline/lethe/pkg/evidence"
 )
 
@@ -26,17 +28,21 @@ func auditVerifyCommand() *cobra.Command {
 not, and what is wrong. It needs the file alone, and can be done on any machine.
 
 With the key and a checkpoint that were kept elsewhere it also shows whether
-what was on record then is still there, unchanged. The exit code is 3 when
-something does not hold, and 1 when the file cannot be read.`,
+what was on record then is still there, unchanged. 'lethe audit checkpoint'
+prints both; keep what it prints.
+
+The exit code is 3 when something does not hold, which another key than the
+bundle's is too, 2 when what --key is given is no key, and 1 when a file cannot be
+read.`,
 		Example: "  lethe audit verify evidence.json\n  lethe audit verify evidence.json --key @kept.txt --checkpoint kept.txt --report report.html",
 		Args:    cobra.ExactArgs(1),
 	}
-	cmd.Flags().StringVar(&key, "key", "", "verifier key that was kept elsewhere, or @FILE that holds it")
+	cmd.Flags().StringVar(&key, "key", "", "verifier key that was kept elsewhere, or @FILE that holds it, such as what 'lethe audit checkpoint' printed")
 	cmd.Flags().StringArrayVar(&checkpoints, "checkpoint", nil, "file with a checkpoint that was kept elsewhere; can be repeated")
 	cmd.Flags().StringVar(&report, "report", "", "also write a readable report (HTML, fit to print) to this file")
 	out := outputFlag(cmd, "table", "json")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		o, err := kept(key, checkpoints)
+		o, err := kept(cmd, key, checkpoints)
 		if err != nil {
 			return err
 		}
@@ -70,6 +76,43 @@ something does not hold, and 1 when the file cannot be read.`,
 	return cmd
 }
 
+func auditRecoverCommand(g *globals) *cobra.Command {
+	var lost bool
+	cmd := &cobra.Command{
+		Use:   "recover",
+		Short: "Let the audit log go on without its stream, which was lost",
+		Long: `Say where the audit log of a Lethe that does not run stands, and, with
+--stream-lost, let it go on without the stream that it was made of.
+
+Lethe does not start when the stream LETHE_AUDIT was lost, or put back from a
+copy that is older than the audit log: what was recorded and was in the stream
+alone may be missing, and nobody could tell. Put back the right copy, if there is
+one. Where there is none, this goes on record as an entry of its own: the log
+keeps its key and everything in it, so that every checkpoint that was kept still
+holds, and evidence and 'lethe verify' say what happened.`,
+		Example: "  lethe audit recover --data /var/lib/lethe\n  lethe audit recover --data /var/lib/lethe --stream-lost",
+		Args:    cobra.NoArgs,
+	}
+	cmd.Flags().BoolVar(&lost, "stream-lost", false, "the stream LETHE_AUDIT is lost for good, or there is only an older copy of it")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := g.settings(nil)
+		if err != nil {
+			return err
+		}
+		at, err := assembly.RecoverAudit(cmd.Context(), c, lost, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return err
+		}
+		outcome := "Nothing was changed. Where the stream is lost for good, say so with --stream-lost.\n"
+		if lost {
+			outcome = "The loss is on record. Start Lethe: the log goes on with the stream that is there.\n"
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "The audit log stands at sequence %d of its stream, signed by the key\n%s\n\n%s\n%s", at.Sequence, at.Key, at.Checkpoint, outcome)
+		return err
+	}
+	return cmd
+}
+
 func readInput(cmd *cobra.Command, name string) ([]byte, error) {
 	if name == "-" {
 		b, err := io.ReadAll(cmd.InOrStdin())
@@ -83,15 +126,19 @@ func readInput(cmd *cobra.Command, name string) ([]byte, error) {
 
 // kept reads what a reader has from elsewhere: the key and the checkpoints may
 // stand in one file, as `lethe audit checkpoint` prints them.
-func kept(key string, checkpoints []string) (evidence.Options, error) {
-	o := evidence.Options{Key: key}
-	if file, ok := strings.CutPrefix(key, "@"); ok {
+func kept(cmd *cobra.Command, key string, checkpoints []string) (o evidence.Options, err error) {
+	switch file, ok := strings.CutPrefix(key, "@"); {
+	case ok:
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return o, err
 		}
 		if o.Key, err = evidence.ParseKey(string(text)); err != nil {
 			return o, fmt.Errorf("reading the key in %s: %w", file, err)
+		}
+	case key != "":
+		if o.Key, err = evidence.ParseKey(key); err != nil {
+			return o, badUsage(cmd, fmt.Errorf("--key takes a verifier key, as 'lethe audit checkpoint' prints it, or @FILE for a file that holds one: %w", err))
 		}
 	}
 	for _, file := range checkpoints {

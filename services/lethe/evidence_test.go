@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/lethe-pipeline/lethe/pkg/audit"
 	"github.com/lethe-pipeline/lethe/pkg/evidence"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 )
@@ -36,7 +38,7 @@ func TestEvidenceIsCheckedWithoutAServer(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"This evidence is intact, and it shows that the deletion rules were kept.", "\nProved:\n", "\nNot proved:\n", "\nlethe.example.org/audit/2027\n"} {
+	for _, want := range []string{"This evidence is intact, and it shows that the deletion rules were kept: ", "\nProved:\n", "\nNot proved:\n", "\nlethe.example.org/audit/2027\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in:\n%s", want, out)
 		}
@@ -76,6 +78,48 @@ func TestEvidenceThatDoesNotHoldIsToldFromWhatCannotBeRead(t *testing.T) {
 	if _, err := auditRun(t, "verify", keptEvidence, "--checkpoint", keptEvidence); !errors.Is(err, fault.Invalid) {
 		t.Errorf("a checkpoint that is none: %v", err)
 	}
+}
+
+// An auditor who was given another key than the one that signed is told so, and
+// one who gave none learns how to.
+func TestAnotherKeyIsToldFromNone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "wrong.pub")
+	for name, content := range map[string]string{file: otherKey(t), filepath.Join(filepath.Dir(file), "empty"): "no key at all\n"} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	usage := new(usageError)
+	for _, c := range []struct {
+		name, key string
+		is        func(error) bool
+	}{
+		{"control", "@" + keptElsewhere, func(err error) bool { return err == nil }},
+		{"another key", "@" + file, func(err error) bool { return errors.Is(err, errEvidence) }},
+		{"another key on the line", strings.TrimSpace(otherKey(t)), func(err error) bool { return errors.Is(err, errEvidence) }},
+		{"a file without its sign", file, func(err error) bool { return errors.As(err, &usage) && strings.Contains(err.Error(), "@FILE") }},
+		{"a word", "wrong", func(err error) bool { return errors.As(err, &usage) }},
+		{"a file without a key", "@" + filepath.Join(filepath.Dir(file), "empty"), func(err error) bool { return errors.Is(err, fault.Invalid) && !errors.As(err, &usage) }},
+	} {
+		if out, err := auditRun(t, "verify", keptEvidence, "--key", c.key); !c.is(err) {
+			t.Errorf("%s: %v\n%s", c.name, err, out)
+		}
+	}
+}
+
+// otherKey is a verifier key that signed nothing here.
+func otherKey(t *testing.T) string {
+	t.Helper()
+	c := audit.Config{Dir: t.TempDir(), Origin: "lethe.example.org/audit", Log: slog.New(slog.DiscardHandler)}
+	if err := audit.Create(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	l, err := audit.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.VerifierKey() + "\n"
 }
 
 func TestAReportIsWrittenWholeOrNotAtAll(t *testing.T) {

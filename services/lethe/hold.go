@@ -39,8 +39,12 @@ expire on time. Without --table the hold covers every table that expires,
 without --service every service, without --from and --to all times, the future
 included.
 
+What is inside its rule when the hold is added is covered, however late it is
+copied; what is past it is not brought back.
+
 The reason is kept on record for years and cannot be erased: give a file number
-or a matter, and never the name, the address or another sign of a person.`,
+or a matter, and never the name, the address or another sign of a person. The
+list of holds forgets it, and the name, when the hold has ended.`,
 		Example: "  lethe hold add case-2026-17 --reason 'Regulator, file 2026/17' --until 2027-06-30 --table http_access --service shop --from 2026-11-01",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -169,9 +173,9 @@ func printHold(w io.Writer, form string, h hold.Hold) error {
 func printHolds(w io.Writer, holds ...hold.Hold) error {
 	rows := [][]string{}
 	for _, h := range holds {
-		rows = append(rows, []string{h.Name, string(h.State), string(h.Deadline),
+		rows = append(rows, []string{cmp.Or(h.Name, "-"), string(h.State), string(h.Deadline),
 			cmp.Or(strings.Join(h.Tables, ","), "all"), cmp.Or(strings.Join(h.Services, ","), "all"), stretch(h.From, h.To),
-			strconv.FormatUint(h.Rows, 10), strconv.FormatUint(h.Frames, 10), h.ID, h.Reason})
+			strconv.FormatUint(h.Rows, 10), strconv.FormatUint(h.Frames, 10), h.ID, cmp.Or(h.Reason, "-")})
 	}
 	return table(w, []string{"NAME", "STATE", "UNTIL", "TABLES", "SERVICES", "OCCURRED", "ROWS", "FRAMES", "ID", "REASON"}, rows)
 }

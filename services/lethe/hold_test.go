@@ -28,7 +28,7 @@ func TestOfficerAddsListsAndReleasesAHold(t *testing.T) {
 
 	until := time.Now().UTC().AddDate(1, 0, 0).Format(time.DateOnly)
 	var added heldCase
-	decode(t, r.Run("hold", "add", "case-17", "--reason", "A claim, file 2026/17", "--until", until, "--table", "http_access,login", "-o", "json"), &added)
+	decode(t, r.Run("hold", "add", "case-17", "--reason", "A claim, file 2026/17", "--until", until, "--table", "http_access,login", "--service", "shop", "-o", "json"), &added)
 	if added.Name != "case-17" || added.State != "active" || added.Deadline != until || added.ID == "" {
 		t.Fatalf("added: %+v", added)
 	}
@@ -51,7 +51,7 @@ func TestOfficerAddsListsAndReleasesAHold(t *testing.T) {
 	}
 	// What is held changes no answer.
 	r.Shows(events, "requests")
-	if text := r.Run("hold", "list"); !strings.Contains(text, "case-17") || !strings.Contains(text, "http_access,login") || !strings.Contains(text, "any time") {
+	if text := r.Run("hold", "list"); !strings.Contains(text, "case-17") || !strings.Contains(text, "http_access,login") || !strings.Contains(text, "shop") || !strings.Contains(text, "any time") {
 		t.Errorf("the list is %s", text)
 	}
 
@@ -63,6 +63,9 @@ func TestOfficerAddsListsAndReleasesAHold(t *testing.T) {
 		"no reason":               {[]string{"hold", "add", "case-18", "--until", until}, 2, "reason"},
 		"a day that is not":       {[]string{"hold", "add", "case-18", "--until", until, "--reason", "A claim, file 18", "--from", "yesterday"}, 2, "--from"},
 		"a person in the reason":  {[]string{"hold", "add", "case-18", "--until", until, "--reason", "Claim of jo@example.org"}, 1, "names no person"},
+		"a service that is not":   {[]string{"hold", "add", "case-18", "--until", until, "--reason", "A claim, file 18", "--service", "shopp"}, 1, "a service of the hold is not known"},
+		"a table that is not":     {[]string{"hold", "add", "case-18", "--until", until, "--reason", "A claim, file 18", "--table", "access"}, 1, "is not in the policy"},
+		"all of it long past":     {[]string{"hold", "add", "case-18", "--until", until, "--reason", "A claim, file 18", "--to", "2001-01-01"}, 1, "would cover nothing"},
 		"the name of another":     {[]string{"hold", "add", "case-17", "--until", until, "--reason", "A claim, file 17"}, 1, "there is a hold of this name"},
 		"an operator who adds":    {[]string{"hold", "add", "case-18", "--until", until, "--reason", "A claim, file 18", "--as", "operator"}, 1, "not for the role"},
 		"an analyst who looks":    {[]string{"hold", "list", "--as", "analyst"}, 1, "not for the role"},

@@ -101,7 +101,7 @@ func TestThreeCommandsLeadFromTheQuestionToEvidence(t *testing.T) {
 	}
 	out := say(there, program, commands[2])
 	for _, want := range []string{
-		"This evidence is intact, and it shows that the deletion rules were kept.\n", "\nProved:\n", "\nNot proved:\n",
+		"This evidence is intact and shows no problem. It cannot show yet that the deletion rules are kept: it begins on ", "\nProved:\n", "\nNot proved:\n",
 		"are the same as when the checkpoint was made that was kept elsewhere.\n", "That no copy exists where nobody looked.",
 		"no key was given, so the one in the file was used",
 	} {
@@ -220,6 +220,9 @@ func TestWhatExpiresAndWhatIsHeldIsProvedByTheRecord(t *testing.T) {
 	r.Stop()
 	r.Start() // a run of retention
 	r.ended(h.ID)
+	if name := r.heldCase(h.ID).Name; name != "" {
+		t.Error("a hold that has ended has a name")
+	}
 	r.healthy("when the hold is released")
 	prove("Of 1 legal hold on record, none outlived its deadline.")
 	if files, err := filepath.Glob(filepath.Join(r.Data, "keys/keys/clean.hold-*")); err != nil || len(files) != 0 {

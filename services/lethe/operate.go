@@ -105,7 +105,7 @@ func upkeepOf(st operation.StageStatus) []string {
 	n := st.Numbers
 	last, waits := n["last_ok"], number(n["held_back"])
 	troubles := []struct{ name, words string }{
-		{"clock_held", "clock held back"}, {"unexplained_rows", "rows unexplained"},
+		{"clock_held", "clock held back"}, {"clock_by_hand", "clock set by hand"}, {"unexplained_rows", "rows unexplained"},
 	}
 	if st.Stage == "audit" {
 		last, waits = n["last_checkpoint"], time.Duration(n["lag_seconds"]*float64(time.Second)).Round(time.Second).String()
@@ -117,7 +117,7 @@ func upkeepOf(st operation.StageStatus) []string {
 	for _, t := range troubles {
 		switch v := n[t.name]; {
 		case v == 0:
-		case t.name == "clock_held":
+		case t.name == "clock_held", t.name == "clock_by_hand":
 			trouble = append(trouble, t.words)
 		default:
 			trouble = append(trouble, number(v)+" "+t.words)

@@ -14,7 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/lethe-pipeline/lethe/pkg/embedded"
+	"github.com/lethe-pipeline/lethe/pkg/eventlog"
+	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
 
 const aDay = 24 * time.Hour
@@ -170,11 +174,28 @@ func (r *running) sql(statements ...string) {
 	})
 }
 
-// pass moves the clock of a Lethe that does not run: what comes is as on
-// another day.
+// pass lets time pass for a Lethe that does not run: in the warehouse, and in
+// what retention remembers of having set it.
 func (r *running) pass(d time.Duration) {
 	r.t.Helper()
+	var at time.Time
 	r.sql(fmt.Sprintf("INSERT INTO lethe.clock (at) SELECT greatest(max(at), now64(3)) + toIntervalSecond(%d) FROM lethe.clock", int(d.Seconds())))
+	r.Look(func(ctx context.Context, w *warehouse.Warehouse) {
+		at = time.UnixMilli(int64(one(r.t, ctx, w, "SELECT toUInt64(toUnixTimestamp64Milli(max(at))) FROM lethe.clock")))
+	})
+	t, ok := r.t.(*testing.T)
+	if !ok {
+		r.t.Fatal("time passes in tests alone")
+	}
+	r.logAlone(t, func(t *testing.T, js jetstream.JetStream) {
+		bucket, err := js.KeyValue(t.Context(), eventlog.RetentionBucket)
+		if err == nil {
+			_, err = bucket.Put(t.Context(), "clock", fmt.Appendf(nil, `{"at":%q}`, at.UTC().Format(time.RFC3339Nano)))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // accessesAt are web accesses that happened at an instant, of ten visitors: too

@@ -37,17 +37,34 @@ func TestSabotageOfARunningLetheIsFoundByVerify(t *testing.T) {
 		promise, where, words string
 		do                    func(found func())
 	}{
-		{"a report is 91 days old", "P6", "folder reports", "has 1 entry of 2 that should have been removed: the rule is 90 days, and the oldest, old.csv, was made on " + string(event.DayOf(time.Now().Add(-91*aDay))), func(found func()) {
+		{"a report is 91 days old", "P6", "folder reports", "has 1 entry of 2 that should have been removed: the rule is 90 days, and the oldest, number 1 by name and of 7 bytes, was made on " + string(event.DayOf(time.Now().Add(-91*aDay))), func(found func()) {
 			r.put("reports", 91*aDay, "old.csv")
 			found()
 			r.remove("reports", "old.csv")
 		}},
-		{"a backup is 31 days old", "P12", "folder backups", "the rule is 30 days, and the oldest, monthly, was made on", func(found func()) {
+		{"an old report lies in a young folder", "P6", "folder reports", "has 1 entry of 2 that should have been removed: the rule is 90 days, and the oldest, number 1 by name and of 7 bytes", func(found func()) {
+			r.put("reports/2026", 91*aDay, "old.csv")
+			found()
+			r.remove("reports", "2026")
+		}},
+		{"the keys are copied beside themselves", "P16", "data directory", "holds what looks like a keyring beside Lethe's own", func(found func()) {
+			if err := copyTree(filepath.Join(r.Data, "keys-copy"), filepath.Join(r.Data, "keys")); err != nil {
+				t.Fatal(err)
+			}
+			found()
+			r.remove("keys-copy")
+		}},
+		{"something is kept in the data directory", "P21", "data directory", "has 1 entry that Lethe did not put there, copies perhaps", func(found func()) {
+			r.put(".", 0, "export.csv")
+			found()
+			r.remove("export.csv")
+		}},
+		{"a backup is 31 days old", "P12", "folder backups", "the rule is 30 days, and the oldest, number 2 by name and of 7 bytes, was made on", func(found func()) {
 			r.put("backups", 31*aDay, "monthly/part")
 			found()
 			r.remove("backups", "monthly")
 		}},
-		{"a copy of the keys is 31 days old", "P12", "folder key backups", "the rule is 30 days, and the oldest, keys.tar, was made on", func(found func()) {
+		{"a copy of the keys is 31 days old", "P12", "folder key backups", "the rule is 30 days, and the oldest, number 1 by name and of 7 bytes, was made on", func(found func()) {
 			r.put("key-backups", 31*aDay, "keys.tar")
 			found()
 			r.remove("key-backups")
@@ -68,12 +85,12 @@ func TestSabotageOfARunningLetheIsFoundByVerify(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		{"a query wrote a file", "P21", "files of the engine", "user_files_export.csv", func(found func()) {
+		{"a query wrote a file", "P21", "files of the engine", "number 1 in data/user_files (7 bytes, of ", func(found func()) {
 			r.put("clickhouse/data/user_files", 0, "export.csv")
 			found()
 			r.remove("clickhouse", "data", "user_files", "export.csv")
 		}},
-		{"a key was copied", "P16", "directory of the keyring", "holds 1 file that no keyring has, copies of keys perhaps: keys_clean.keepsake", func(found func()) {
+		{"a key was copied", "P16", "directory of the keyring", "holds 1 file in keys that no keyring has, copies of keys perhaps", func(found func()) {
 			b, err := os.ReadFile(r.file("keys/keys/clean.*.key"))
 			if err != nil {
 				t.Fatal(err)

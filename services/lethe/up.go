@@ -94,9 +94,10 @@ func welcome(w io.Writer, a assembly.Addresses, data string, named bool) {
 	fmt.Fprintf(w, `
 Lethe is running.
 
-  API          %s
-  credentials  %s
-  data         %s
+  console      %[1]s/console/
+  API          %[1]s
+  credentials  %[2]s
+  data         %[3]s
 
 To try, in another terminal:
 
