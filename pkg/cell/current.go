@@ -17,6 +17,9 @@ func (p *Publisher) current(ctx context.Context, b *book, pub *publication) erro
 	if !b.now.due(p.elapsed(), p.patience) {
 		return nil
 	}
+	if pub.room() < 1+mostValues*len(b.lead().Dimensions) {
+		return nil // it waits, as it did
+	}
 	before, through, err := p.currentBefore(ctx, b)
 	if err != nil {
 		return err
@@ -37,9 +40,6 @@ func (p *Publisher) current(ctx context.Context, b *book, pub *publication) erro
 		}
 	}
 	told := before.choose(b.lead(), states, func(n int64) int64 { return p.noisy(b.lead(), n) })
-	if len(told) > pub.room() {
-		return nil // it waits, as it did
-	}
 	today := pub.today(b.unit)
 	for _, s := range told {
 		c := coordinates{b.lead().Name, nowCells, today, today, s.cube, nil}

@@ -17,7 +17,7 @@ type count struct {
 
 // mostValues is how many values of one dimension are told of one bucket: the
 // largest.
-const mostValues = 5_000
+const mostValues = 1_000
 
 // subjects counts the subjects of the buckets of a unit that are due, and
 // publishes those that can be.
@@ -48,6 +48,9 @@ func (p *Publisher) subjects(ctx context.Context, b *book, pub *publication) err
 			delete(b.windows, w) // another process counted them
 			continue
 		}
+		if pub.room() < 1+mostValues*len(b.lead().Dimensions) {
+			return nil // it waits, as it did
+		}
 		began := p.elapsed()
 		counts, err := p.count(ctx, b, w, known.through[w], pub.floor)
 		if err != nil {
@@ -66,9 +69,6 @@ func (p *Publisher) subjects(ctx context.Context, b *book, pub *publication) err
 		if !open || total-before >= need {
 			var held bool
 			told, held = known.choose(counts)
-			if len(told) > pub.room() {
-				return nil // it waits, as it did
-			}
 			s.held = held
 			for _, c := range told {
 				pub.add(b.unit, c.coordinates(), c.n)

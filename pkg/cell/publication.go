@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// maxFrames bounds what is appended at once, and maxRows what is cut.
-	maxFrames = 200
-	maxRows   = maxFrames * event.MaxFrameEvents / 2
+	// maxRows bounds what is appended at once. A frame has 500, or fewer of
+	// long texts, and a batch holds 1,000 frames.
+	maxRows = 50_000
 )
 
 // A publication is the cells that are appended for one place at once.

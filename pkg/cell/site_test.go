@@ -60,7 +60,12 @@ type site struct {
 
 func start(t testing.TB, layers ...fs.FS) *site {
 	t.Helper()
-	s := &site{t: t, pol: compile(t, layers...), now: noon}
+	return startWith(t, compile(t, layers...))
+}
+
+func startWith(t testing.TB, pol *policy.Policy) *site {
+	t.Helper()
+	s := &site{t: t, pol: pol, now: noon}
 	s.engine = lethetest.Engine(s.t, lethetest.EngineUsers(s.pol)...)
 	s.admin, s.verify = s.as(warehouse.UserAdmin), s.as(warehouse.UserVerify)
 	s.must(warehouse.Apply(t.Context(), s.admin, s.pol))
@@ -318,6 +323,11 @@ func (s *site) row(name string, v visit) event.Row {
 }
 
 func (s *site) frame(name, tenant, service string, day event.Day, rows []event.Clean) uint64 {
+	s.t.Helper()
+	return s.frameOf(name, tenant, service, day, columns, rows)
+}
+
+func (s *site) frameOf(name, tenant, service string, day event.Day, columns []string, rows []event.Clean) uint64 {
 	s.t.Helper()
 	table, _ := s.pol.Table(name)
 	h := event.CleanHeader{
