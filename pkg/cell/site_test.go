@@ -67,7 +67,7 @@ func startWith(t testing.TB, pol *policy.Policy) *site {
 	t.Helper()
 	s := &site{t: t, pol: pol, now: noon}
 	s.engine = lethetest.Engine(s.t, lethetest.EngineUsers(s.pol)...)
-	s.admin, s.verify = s.as(warehouse.UserAdmin), s.as(warehouse.UserVerify)
+	s.admin, s.verify = s.as(lethetest.Overseer), s.as(lethetest.Overseer)
 	s.must(warehouse.Apply(t.Context(), s.admin, s.pol))
 
 	s.nats = lethetest.NATS(s.t, lethetest.NATSUsers()...)
@@ -140,7 +140,7 @@ func (s *site) exec(sql string) {
 	s.t.Helper()
 	conn, err := clickhouse.Open(&clickhouse.Options{
 		Addr: []string{"engine"}, DialContext: s.engine.Dial,
-		Auth: clickhouse.Auth{Username: warehouse.UserAdmin, Password: lethetest.Password(warehouse.UserAdmin)},
+		Auth: clickhouse.Auth{Username: lethetest.Overseer, Password: lethetest.Password(lethetest.Overseer)},
 	})
 	s.must(err)
 	defer conn.Close()

@@ -106,16 +106,7 @@ func configXML(dir string, memory int64) []byte {
 	x.leaf("log", filepath.Join(dir, "log", "server.log"))
 	x.leaf("size", "1M")
 	x.leaf("count", "1")
-	// P1: of a statement that fails these two would log the text, which is
-	// whatever an analyst's tool sent. Who sent it is told all the same.
-	x.open("levels")
-	for _, name := range []string{"executeQuery", "DynamicQueryHandler"} {
-		x.open("logger")
-		x.leaf("name", name)
-		x.leaf("level", "none")
-		x.close("logger")
-	}
-	x.close("levels", "logger")
+	x.close("logger")
 	x.open("send_crash_reports")
 	x.leaf("enabled", "false")
 	x.close("send_crash_reports")

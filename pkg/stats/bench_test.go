@@ -116,7 +116,7 @@ FROM (SELECT cityHash64(number) AS _h, if(_h %% 4 = 0, 'app', 'web') AS _service
 	FROM numbers(%d))`, f.admin.Table("visit"), columns, mark, first.UnixMilli(), people, rows)
 	conn, err := clickhouse.Open(&clickhouse.Options{
 		Addr: []string{"engine"}, DialContext: f.engine.Dial, ReadTimeout: time.Hour,
-		Auth: clickhouse.Auth{Username: warehouse.UserAdmin, Password: lethetest.Password(warehouse.UserAdmin)},
+		Auth: clickhouse.Auth{Username: lethetest.Overseer, Password: lethetest.Password(lethetest.Overseer)},
 	})
 	if err != nil {
 		b.Fatal(err)
