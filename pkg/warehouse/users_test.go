@@ -172,8 +172,9 @@ func TestAnExpiredRowIsSelectableByNobody(t *testing.T) {
 		user, columns, table string
 		before, after        int
 	}{
-		{warehouse.UserAnalyst, all, "lethe.visit", 1, 0},
-		{warehouse.UserAnalyst, dates, "lethe.visit", 1, 0},
+		{warehouse.UserAnalyst, all, "lethe.visit", denied, denied},
+		{warehouse.UserCells, "visitor", "lethe.visit", 1, 0},
+		{warehouse.UserCells, dates, "lethe.visit", 1, 0},
 		{warehouse.UserRebuild, all, "lethe.visit", 1, 0},
 		{warehouse.UserRebuild, id, "lethe.visit", 1, 0},
 		{warehouse.UserAdmin, all, "lethe.visit", denied, denied},
@@ -196,6 +197,7 @@ func TestAnExpiredRowIsSelectableByNobody(t *testing.T) {
 		{warehouse.UserHold, all, "lethe.visit", 1, 1},
 		// Nobody else sees a rebuild's copy.
 		{warehouse.UserAnalyst, which, "lethe_rebuild.visit", denied, denied},
+		{warehouse.UserCells, which, "lethe_rebuild.visit", denied, denied},
 		{warehouse.UserVerify, which, "lethe_rebuild.visit", denied, denied},
 		{warehouse.UserHold, which, "lethe_rebuild.visit", denied, denied},
 	}

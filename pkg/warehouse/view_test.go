@@ -58,7 +58,7 @@ func TestWhoeverVerifiesKnowsTheViewsAndTheirUsers(t *testing.T) {
 	s := startBuiltIn(t)
 	admin := s.applied()
 	w := s.as(warehouse.UserVerify)
-	deviations, err := w.LookUsers(t.Context(), s.pol, "probe", "default")
+	deviations, err := w.LookUsers(t.Context(), s.pol, "probe", "default", lethetest.Overseer)
 	if err != nil || len(deviations) != 0 {
 		t.Errorf("users deviate: %+v, %v", deviations, err)
 	}
