@@ -105,7 +105,7 @@ func TestAPlanNamesEveryStoreThatChanges(t *testing.T) {
 		{"    cluster: Events that could not be treated, sealed\n    description: Gone 30 days after they came.\n    period: 30 days", "    cluster: Events that could not be treated, sealed\n    description: Gone 10 days after they came.\n    period: 10 days",
 			operation.Change{Where: "stream LETHE_QUARANTINE", Sentence: "max_age becomes 10 days, from 30 days"}},
 		{"period: 30 days", "period: 29 days",
-			operation.Change{Where: "user analyst", Sentence: "has another read barrier before lethe.http_access; with the engine's next start"}},
+			operation.Change{Where: "user cells", Sentence: "has another read barrier before lethe.http_access; with the engine's next start"}},
 	} {
 		plan, err := o.PlanFor(t.Context(), rewritten(t, c.old, c.new))
 		if err != nil {
