@@ -66,7 +66,7 @@ func TestComposeThatGivesMoreIsFound(t *testing.T) {
 	writeSecrets(t, dir)
 	for name, change := range map[string][2]string{
 		"a misspelt setting":            {"LETHE_NATS_URL:", "LETHE_NATS_URI:"},
-		"the keys' volume, once more":   {`volumes: ["./secrets/loader:/run/lethe:ro"]`, `volumes: ["./secrets/loader:/run/lethe:ro", "keys:/keys"]`},
+		"the keys' volume, once more":   {`volumes: ["./secrets/loader:/run/lethe:ro", "./secrets/cells:/run/cells:ro"]`, `volumes: ["./secrets/loader:/run/lethe:ro", "./secrets/cells:/run/cells:ro", "keys:/keys"]`},
 		"another's certificate":         {"./secrets/gateway:/run/lethe:ro", "./secrets/loader:/run/lethe:ro"},
 		"a certificate for the analyst": {`volumes: ["./secrets/access:/run/access:ro"]` + "\n    ports: [\"127.0.0.1:7482", `volumes: ["./secrets/access:/run/access:ro", "./secrets/loader:/run/lethe:ro"]` + "\n    ports: [\"127.0.0.1:7482"},
 		"another's passwords":           {"env_file: [secrets/loader.env]", "env_file: [secrets/operator.env]"},

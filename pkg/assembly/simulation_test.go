@@ -177,8 +177,10 @@ func (s *simulation) live(day int) (problems []string) {
 	s.took("publish")
 	s.settle()
 	s.took("settle")
-	problems = append(problems, s.checkCells()...)
-	s.took("publish cells")
+	if day%3 == 0 || wide {
+		problems = append(problems, s.checkCells()...)
+		s.took("publish cells")
+	}
 	s.makeFiles(day)
 	s.holdToday(day, s.w.today[cell{table: heldTable, service: heldService}])
 	s.took("hold")
@@ -276,7 +278,7 @@ func (s *simulation) end() {
 	if s.holdAt > 0 && (!s.held.kept || !s.held.ended) {
 		s.t.Error("the hold did not outlive what it covers, or did not end")
 	}
-	if len(s.cells) < s.days {
+	if len(s.cells) < 3*s.days {
 		s.t.Errorf("%d cells in %d days", len(s.cells), s.days)
 	}
 	if s.chain.manifests < s.days/2 {

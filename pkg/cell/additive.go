@@ -195,8 +195,8 @@ func (p *Publisher) weigh(ctx context.Context, u *unit, r *round) (weight, error
 	// The first epoch is looked up first: were a row of an earlier one loaded
 	// in between, it would be behind the scope's sequence.
 	q.sql = "WITH (SELECT min(epoch) FROM " + u.from + " WHERE " + where + ") AS _first\n" +
-		"SELECT toInt64(_root), toInt64(countIf(_waits)), toInt64(uniqExactIf(_token, _waits AND _token != " + noToken + ")) AS _k," +
-		" toInt64(uniqExactIf(_token, NOT _waits AND _token != " + noToken + ")), toInt64(countIf(NOT _waits)), toInt64(_first)" +
+		"SELECT toInt64(_root), toInt64(countIf(_waits)), toInt64(uniqExactIf(_token, _waits AND _token != 0)) AS _k," +
+		" toInt64(uniqExactIf(_token, NOT _waits AND _token != 0)), toInt64(countIf(NOT _waits)), toInt64(_first)" +
 		"\nFROM (SELECT " + strings.Join(columns, ", ") + "\nFROM " + u.from + "\nWHERE " + where + ")" +
 		"\nGROUP BY _root\nORDER BY _k DESC, _root"
 	result, err := p.c.Warehouse.Rows(ctx, q.sql, q.params)
@@ -248,16 +248,26 @@ func (p *Publisher) cut(ctx context.Context, u *unit, r round, pub *publication)
 		if err != nil {
 			return false, err
 		}
-		if len(cuts)*len(u.metrics) > pub.room() {
+		var all []coordinates
+		size := 0
+		for _, c := range cuts {
+			for _, m := range u.metrics {
+				at := coordinates{m.Name, dayCells, r.first, r.last, m.Cube(), c.told}
+				all, size = append(all, at), size+at.size()
+			}
+		}
+		if n > 0 && size > maxBytes {
+			continue
+		}
+		if len(all) > pub.room() || pub.size+size > maxBytes {
 			return false, nil
 		}
 		for _, d := range days(r.first, r.last) {
 			r.waiting[d] = pub.floor // for what else is cut of the same days
 		}
-		for _, c := range cuts {
-			for i, m := range u.metrics {
-				pub.add(u, coordinates{m.Name, dayCells, r.first, r.last, m.Cube(), c.told}, p.noisy(m, c.values[i]))
-			}
+		for i, at := range all {
+			of := i % len(u.metrics)
+			pub.add(u, at, p.noisy(u.metrics[of], cuts[i/len(u.metrics)].values[of]))
 		}
 		return true, nil
 	}

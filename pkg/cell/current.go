@@ -172,7 +172,7 @@ func (p *Publisher) latest(ctx context.Context, b *book, through, floor uint64) 
 	last := "SELECT " + which + " AS _which, " + held + " AS _value, _root, bitAnd(max(_state), 1) = 0 AS _is," +
 		" max(_old) AND bitAnd(maxIf(_state, _old), 1) = 0 AS _was" +
 		"\nFROM (SELECT " + strings.Join(columns, ", ") + "\nFROM " + u.from + "\nWHERE " + where + ")" +
-		"\nWHERE _token != " + noToken + "\nGROUP BY GROUPING SETS (" + strings.Join(sets, ", ") + ")"
+		"\nWHERE _token != 0\nGROUP BY GROUPING SETS (" + strings.Join(sets, ", ") + ")"
 	parts := "SELECT _which, _value, _root, toInt64(countIf(_is)) AS _n, toInt64(countIf(_was)) AS _n_was, toInt64(count()) AS _looked\nFROM (" + last + ")\nGROUP BY _which, _value, _root"
 	q.sql = "WITH (SELECT min(epoch) FROM " + u.from + " WHERE " + where + ") AS _first\n" +
 		"SELECT _which, _value, argMax(_n, _looked), argMax(_n_was, _looked), max(_looked) AS _most\nFROM (" + parts + ")\nGROUP BY _which, _value" +

@@ -128,7 +128,7 @@ func (p *Publisher) count(ctx context.Context, b *book, w window, behind, floor 
 		which = fmt.Sprintf("if(grouping(%s) = 0, toUInt8(%d), %s)", dim(i), i+1, which)
 		value = fmt.Sprintf("if(grouping(%s) = 0, %s, %s)", dim(i), dim(i), value)
 	}
-	is := "_token != " + noToken
+	is := "_token != 0"
 	sql := "SELECT " + which + " AS _which, " + value + " AS _value, toInt64(uniqExactIf(_token, " + is + ")) AS _n," +
 		" _n - toInt64(uniqExactIf(_token, " + is + " AND NOT _waits)) AS _fresh" +
 		"\nFROM (SELECT " + strings.Join(columns, ", ") + "\nFROM " + u.from + "\nWHERE " + where + ")" +

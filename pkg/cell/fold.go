@@ -76,7 +76,7 @@ func (u *unit) cells(r round, n, most int) *query {
 	}
 	// Only tokens of one root are counted: a lower bound, and exact but where
 	// keys changed out of turn.
-	subjects := fmt.Sprintf("uniqExactIfState(_token, _root = %d AND _token != %s)", r.root, noToken)
+	subjects := fmt.Sprintf("uniqExactIfState(_token, _root = %d AND _token != 0)", r.root)
 	sql := fmt.Sprintf("SELECT %s, CAST([], '%s') AS _c%d\nFROM (%s)\n%s",
 		strings.Join(append(dims(n), subjects+" AS _s"+strconv.Itoa(n), leaves), ", "), cellsType, n, rows, groupBy(n))
 	for l := n; l > 0; l-- {

@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	// maxRows bounds what is appended at once. A frame has 500, or fewer of
-	// long texts, and a batch holds 1,000 frames.
-	maxRows = 50_000
+	// maxRows and maxBytes bound what is appended at once: a batch holds
+	// 1,000 frames.
+	maxRows  = 50_000
+	maxBytes = 24 << 20
 )
 
 // A publication is the cells that are appended for one place at once.
@@ -29,6 +30,7 @@ type publication struct {
 	at           time.Time
 
 	cells []cell
+	size  int // about what they measure in frames
 	done  []func(done bool)
 }
 
@@ -46,11 +48,17 @@ type cell struct {
 
 func (p *publication) today(u *unit) string { return dayOf(p.at, u.lead().Zone) }
 
-// room is how many cells may still be added.
-func (p *publication) room() int { return maxRows - len(p.cells) }
+// room is how many cells may still be added. Where texts are long it is none
+// before that.
+func (p *publication) room() int {
+	if p.size > maxBytes {
+		return 0
+	}
+	return maxRows - len(p.cells)
+}
 
 func (p *publication) add(u *unit, at coordinates, n int64) {
-	p.cells = append(p.cells, cell{at, n, u.mark})
+	p.cells, p.size = append(p.cells, cell{at, n, u.mark}), p.size+at.size()
 }
 
 // then is told what became of what was added.
@@ -159,7 +167,7 @@ func (c cell) row(columns []string, through uint64) []event.Value {
 }
 
 // size is about what a cell measures in a frame.
-func (c cell) size() int {
+func (c coordinates) size() int {
 	n := 80 + len(c.metric) + len(c.bucket) + len(c.first) + len(c.last) + len(c.cube)
 	for _, v := range c.told {
 		n += len(v)

@@ -90,18 +90,27 @@ func (u *unit) own(q *query) []string {
 	return and
 }
 
-// told is the value of a dimension as cells tell it. An absent value is "".
+// told is the value of a dimension as cells tell it. An absent value is "", and
+// what is longer than a line is told by its beginning.
 func (u *unit) told(d policy.Dimension) string {
 	if d.Hour {
 		return "formatDateTime(occurred_at, '%Y-%m-%dT%H:00:00Z', 'UTC')"
 	}
-	if col, _ := u.table.Column(d.Column); col.Nullable {
+	col, _ := u.table.Column(d.Column)
+	text := "CAST(" + ident(d.Column) + ", 'String')"
+	switch {
+	case col.Nullable:
 		return "ifNull(toString(" + ident(d.Column) + "), '')"
+	case col.Kind == event.String:
+		return fmt.Sprintf("if(lengthUTF8(%s) > %d, concat(substringUTF8(%s, 1, %d), '…'), %s)", text, longest, text, longest-1, text)
 	}
-	return "CAST(" + ident(d.Column) + ", 'String')"
+	return text
 }
 
-// noToken is an absent token: nobody.
+// longest is how many characters of a value are told.
+const longest = 200
+
+// noToken is an absent token.
 var noToken = "toFixedString('', " + strconv.Itoa(event.TokenSize) + ")"
 
 // subject writes who is behind a row: its root, the epoch that its token counts
@@ -109,19 +118,24 @@ var noToken = "toFixedString('', " + strconv.Itoa(event.TokenSize) + ")"
 // by that one, where there are rows of that epoch: first is the first epoch
 // among the rows. So a subject on both sides of an epoch's edge is one. Subjects
 // of different roots are never added up.
+//
+// Of a token the first eight bytes are told apart, which are as random as all
+// of it, and in less than half of the time (BenchmarkPublish). Should those of
+// two people ever be equal, they count as one: too few, and never too many.
+// Zero is an absent token: nobody.
 func (u *unit) subject(first string) (columns []string) {
 	m := u.lead()
 	if m.Subject == "" {
-		return []string{"toInt64(0) AS _root", noToken + " AS _token"}
+		return []string{"toInt64(0) AS _root", "toUInt64(0) AS _token"}
 	}
 	bridge, ok := u.bridge()
 	if !ok {
-		return []string{"epoch AS _root", ident(m.Subject) + " AS _token"}
+		return []string{"epoch AS _root", "reinterpretAsUInt64(" + ident(m.Subject) + ") AS _token"}
 	}
 	return []string{
 		"(epoch > " + first + " AND " + ident(bridge) + " != " + noToken + ") AS _bridged",
 		"epoch - toInt64(_bridged) * " + strconv.FormatInt(m.Table.Domain.Step(), 10) + " AS _root",
-		"if(_bridged, " + ident(bridge) + ", " + ident(m.Subject) + ") AS _token",
+		"reinterpretAsUInt64(if(_bridged, " + ident(bridge) + ", " + ident(m.Subject) + ")) AS _token",
 	}
 }
 

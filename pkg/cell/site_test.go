@@ -189,18 +189,12 @@ func (s *site) rebuild() {
 func (s *site) config() cell.Config {
 	s.t.Helper()
 	nc := s.connect("cells")
-	c := cell.Config{
+	return cell.Config{
 		Policy: s.pol, Log: eventlog.NewLog(nc), Appender: s.writer("cells"), Keys: s.keys.Cells(), Warehouse: s.as(warehouse.UserCells),
 		Bucket: eventlog.OpenBucket(nc, eventlog.CellBucket), Logger: lethetest.Logger(s.t), Now: func() time.Time { return s.now },
 		Settle: time.Nanosecond, Owner: "test",
 	}
-	if debug != nil {
-		debug(s, &c)
-	}
-	return c
 }
-
-var debug func(*site, *cell.Config)
 
 func publisher(t testing.TB, c cell.Config) *cell.Publisher {
 	t.Helper()

@@ -21,8 +21,6 @@ type unit struct {
 // lead is the metric that says how a unit is cut: the others say the same.
 func (u *unit) lead() *policy.Metric { return u.metrics[0] }
 
-func (u *unit) additive() bool { return u.lead().Value.Additive() }
-
 func (u *unit) zone() string { return u.lead().Zone.String() }
 
 // k is how many subjects stand behind a cell at least; 0 where nobody does.

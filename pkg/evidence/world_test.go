@@ -197,6 +197,9 @@ func (w *world) makeKey(name string, ends time.Time) {
 // take lets rows of the day into the tables, and some that come late.
 func (w *world) take(day event.Day) {
 	for _, t := range w.pol.Tables() {
+		if t.Name == policy.CellTable {
+			continue // a table like any other that lasts
+		}
 		for _, ago := range []int{0, 1, w.rng.IntN(40)} {
 			occurred := day.Start().AddDate(0, 0, -ago)
 			expires := t.Class.ExpiresAt(occurred)

@@ -362,6 +362,9 @@ func (l *look) checkUsers() error {
 	l.lookedAt("users of the warehouse", "every user, grant, role and row filter against the policy", len(warehouse.Users(l.c.Policy)))
 	for _, d := range all {
 		promises := slices.Clone(scope)
+		if slices.Contains([]string{warehouse.UserAnalyst, warehouse.UserSQL, warehouse.UserView}, d.User) { // see cells alone
+			promises = append(promises, "P19")
+		}
 		if d.Table != "" {
 			promises = append(promises, l.promisesOfTable(warehouse.DefaultDatabase, d.Table)...)
 		}
