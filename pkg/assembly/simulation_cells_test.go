@@ -55,7 +55,7 @@ func (s *simulation) checkCells() (problems []string) {
 		}
 		s.settle()
 	}
-	r, err := s.verify.Rows(s.t.Context(), "SELECT hex(event_id), toString(tuple(*)) FROM lethe."+policy.CellTable, nil)
+	r, err := s.admin.Rows(s.t.Context(), "SELECT hex(event_id), toString(tuple(*)) FROM lethe."+policy.CellTable, nil)
 	s.must(err)
 	there := map[string]bool{}
 	for _, row := range r.Rows {

@@ -82,6 +82,7 @@ type Publisher struct {
 
 	books map[*unit]map[place]*book
 	seen  uint64            // rows through here are in the books
+	last  time.Duration     // when it looked last
 	today map[string]string // by zone, as the books know it
 }
 
@@ -137,23 +138,45 @@ func (p *Publisher) Numbers() map[string]float64 { return p.met.numbers() }
 // that goes wrong here ends the process.
 func (p *Publisher) Run(ctx context.Context, ready func()) error {
 	ready()
-	tick := time.NewTicker(min(max(p.c.Settle/4, 10*time.Millisecond), 500*time.Millisecond))
-	defer tick.Stop()
+	often := min(max(p.c.Settle/4, 10*time.Millisecond), 500*time.Millisecond)
 	for {
-		if _, err := p.Look(ctx); err != nil && ctx.Err() == nil {
+		wait := often
+		if err := p.lookIfDue(ctx); err != nil && ctx.Err() == nil {
 			level := slog.LevelWarn
 			if kind := fault.KindOf(err); kind != fault.Unavailable && kind != fault.Conflict {
 				level = slog.LevelError
 			}
 			p.met.failed()
 			p.c.Logger.Log(ctx, level, "publishing cells failed", "err", err)
+			wait = afterFailure
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-time.After(wait):
 		}
 	}
+}
+
+const (
+	// noRows is how often to look where no row came: a day may have passed.
+	noRows = 10 * time.Second
+	// afterFailure is when to try again what failed.
+	afterFailure = 2 * time.Second
+)
+
+// lookIfDue looks when there may be something to do. Most of the time there is
+// not, and the engine is not asked.
+func (p *Publisher) lookIfDue(ctx context.Context) error {
+	state, err := p.c.Log.Consumer(ctx, eventlog.CleanStream, eventlog.CleanConsumer)
+	if err != nil {
+		return err
+	}
+	if state.Floor <= p.seen && p.elapsed()-p.last < noRows && len(p.due()) == 0 {
+		return nil
+	}
+	_, err = p.look(ctx, state.Floor)
+	return err
 }
 
 // Look looks once at everything that is due, publishes what can be published of
@@ -161,18 +184,23 @@ func (p *Publisher) Run(ctx context.Context, ready func()) error {
 // loader has loaded it, and until then nothing more is published for the same
 // service. A service for which something goes wrong keeps none of the others.
 func (p *Publisher) Look(ctx context.Context) (published int, err error) {
-	if len(p.units) == 0 {
-		return 0, nil
-	}
 	state, err := p.c.Log.Consumer(ctx, eventlog.CleanStream, eventlog.CleanConsumer)
 	if err != nil {
 		return 0, err
+	}
+	return p.look(ctx, state.Floor)
+}
+
+func (p *Publisher) look(ctx context.Context, floor uint64) (published int, err error) {
+	p.last = p.elapsed()
+	if len(p.units) == 0 {
+		return 0, nil
 	}
 	now, err := p.now(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if err := p.gather(ctx, state.Floor, now); err != nil {
+	if err := p.gather(ctx, floor, now); err != nil {
 		return 0, err
 	}
 	due := p.due()
@@ -188,7 +216,7 @@ func (p *Publisher) Look(ctx context.Context) (published int, err error) {
 	began := p.elapsed()
 	var failed []error
 	for _, at := range due {
-		n, err := p.publish(ctx, at, state.Floor, now)
+		n, err := p.publish(ctx, at, floor, now)
 		published += n
 		if errors.Is(err, errLost) || ctx.Err() != nil {
 			return published, errors.Join(append(failed, err)...)
@@ -250,7 +278,7 @@ func (p *Publisher) publish(ctx context.Context, at place, floor uint64, now tim
 		if b == nil {
 			continue
 		}
-		if err := p.look(ctx, b, pub); err != nil {
+		if err := p.lookAt(ctx, b, pub); err != nil {
 			pub.settle(false)
 			return 0, err
 		}
@@ -271,7 +299,7 @@ func (p *Publisher) publish(ctx context.Context, at place, floor uint64, now tim
 	return len(pub.cells), nil
 }
 
-func (p *Publisher) look(ctx context.Context, b *book, pub *publication) error {
+func (p *Publisher) lookAt(ctx context.Context, b *book, pub *publication) error {
 	switch b.lead().Value {
 	case policy.Distinct:
 		return p.subjects(ctx, b, pub)
