@@ -12,7 +12,7 @@ import (
 var ownData = []string{
 	"nats", "clickhouse", "keys", "audit", "reports", "backups", "key-backups", "credentials",
 	"credentials.json", "credentials.json.lock", ".credentials.json.*",
-	"reads.json", "reads.json.lock", ".reads.json.*",
+	"reads.json", "reads.json.lock", ".reads.json.*", "statement.key", "statement.key.new",
 	"policy.json", ".policy-*", AddressesFile, AddressesFile + ".new", ".lethe-*",
 	"lethe.yaml", // where people keep the settings
 	"lost+found", // where the directory is a disk

@@ -46,8 +46,11 @@ func (c *pace) came(at time.Duration, seq uint64, rows int64) {
 // again has it looked at once more, though no row came.
 func (c *pace) again() { c.waits, c.need = true, 0 }
 
+// willBe says whether it is to be looked at without another row.
+func (c *pace) willBe() bool { return c.waits && c.fresh >= c.need }
+
 func (c *pace) due(at time.Duration, p patience) bool {
-	return c.waits && c.fresh >= c.need && (at-c.changed >= p.settle || at-c.since >= noQuiet) &&
+	return c.willBe() && (at-c.changed >= p.settle || at-c.since >= noQuiet) &&
 		(c.took < p.brief || at-c.looked >= rest*c.took)
 }
 
@@ -174,6 +177,21 @@ func (b *book) due(at time.Duration, p patience) bool {
 		}
 	}
 	return b.now != nil && b.now.due(at, p) || len(b.days) > 0 && !b.pooled
+}
+
+// waits says whether anything will be due without another row.
+func (b *book) waits() bool {
+	for _, s := range b.days {
+		if s.willBe() {
+			return true
+		}
+	}
+	for _, s := range b.windows {
+		if s.willBe() {
+			return true
+		}
+	}
+	return b.now != nil && b.now.willBe() || len(b.days) > 0 && !b.pooled
 }
 
 func (b *book) earliest() string { return slices.Min(slices.Collect(maps.Keys(b.days))) }

@@ -205,7 +205,7 @@ func (p *Publisher) look(ctx context.Context, floor uint64) (published int, err 
 	}
 	due := p.due()
 	if len(due) == 0 {
-		p.met.looked(p.seen, now)
+		p.looked(now)
 		return 0, nil
 	}
 	ours, err := p.lease.Take(ctx)
@@ -226,7 +226,20 @@ func (p *Publisher) look(ctx context.Context, floor uint64) (published int, err 
 		}
 	}
 	p.met.worked(p.elapsed() - began)
+	p.looked(now)
 	return published, errors.Join(failed...)
+}
+
+// looked says how far everything was looked at, where nothing is still to be.
+func (p *Publisher) looked(now time.Time) {
+	for _, books := range p.books {
+		for _, b := range books {
+			if b.waits() {
+				return
+			}
+		}
+	}
+	p.met.looked(p.seen, now)
 }
 
 // now is which time it is for retention.

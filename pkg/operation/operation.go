@@ -67,7 +67,8 @@ type Status struct {
 	Tables []TableStatus `json:"tables"`
 }
 
-// StageStatus is one stage of the flow: Lag is how many frames wait before it.
+// StageStatus is one stage of the flow. Lag is how many frames wait before it:
+// for cells, which are cut from rows, how many came since it looked at all.
 type StageStatus struct {
 	eventlog.StageStatus
 	Lag uint64 `json:"lag"`
@@ -108,9 +109,7 @@ func (o *Operation) Status(ctx context.Context) (Status, error) {
 		}
 		lag[stage] = c.Pending + c.Open
 	}
-	for _, st := range stages {
-		s.Stages = append(s.Stages, StageStatus{st, lag[st.Stage]})
-	}
+	var last uint64 // of the clean log
 	for _, stream := range []struct{ name, stream string }{
 		{"raw", eventlog.RawStream}, {"clean", eventlog.CleanStream}, {"quarantine", eventlog.QuarantineStream},
 	} {
@@ -118,11 +117,21 @@ func (o *Operation) Status(ctx context.Context) (Status, error) {
 		if err != nil {
 			return s, err
 		}
+		if stream.stream == eventlog.CleanStream {
+			last = info.Last
+		}
 		l := LogStatus{Name: stream.name, Messages: info.Messages, Bytes: info.Bytes}
 		if info.Messages > 0 {
 			l.Oldest = info.FirstAt.UTC().Format(time.RFC3339)
 		}
 		s.Logs = append(s.Logs, l)
+	}
+	s.Stages = []StageStatus{}
+	for _, st := range stages {
+		if st.Stage == "cells" {
+			lag[st.Stage] = last - min(last, uint64(st.Numbers["looked_seq"]))
+		}
+		s.Stages = append(s.Stages, StageStatus{st, lag[st.Stage]})
 	}
 	s.Tables, err = o.tables(ctx)
 	return s, err

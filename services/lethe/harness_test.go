@@ -344,7 +344,7 @@ func (r *running) Do(role, method, path, contentType string, body io.Reader, hea
 }
 
 // Settle waits until nothing is on its way: both readers have confirmed all
-// that their log holds, and no frame waits before them.
+// that their log holds, and all of it was looked at to be published.
 func (r *running) Settle() {
 	r.t.Helper()
 	var last string
@@ -364,14 +364,14 @@ func (r *running) Settle() {
 		decode(r.t, out, &s)
 		seen, waiting := 0, false
 		for _, st := range s.Stages {
-			if st.Stage == "pseudonymizer" || st.Stage == "loader" {
+			if st.Stage == "pseudonymizer" || st.Stage == "loader" || st.Stage == "cells" {
 				seen++
 				waiting = waiting || st.Lag > 0
 			}
 		}
 		// One look reads the two logs one after the other; a frame may pass
 		// between.
-		if seen < 2 || waiting {
+		if seen < 3 || waiting {
 			still = 0
 		} else if still++; still == 2 {
 			return

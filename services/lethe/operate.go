@@ -57,8 +57,11 @@ func printStatus(w io.Writer, s operation.Status, holds []hold.Hold) error {
 		}
 		// A loader counts rows: an event with two deletion rules is two.
 		unit := "events"
-		if st.Stage == "loader" {
+		switch st.Stage {
+		case "loader":
 			unit = "rows"
+		case "cells":
+			unit = "cells"
 		}
 		flow = append(flow, []string{st.Stage, fmt.Sprint(st.Lag), number(st.Numbers[unit]),
 			fmt.Sprintf("%.1f", st.Rates[unit]), number(st.Numbers["duplicates"]), number(st.Numbers["quarantined"] + st.Numbers["refused"])})
