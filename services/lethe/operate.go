@@ -47,8 +47,14 @@ func statusCommand(g *globals) *cobra.Command {
 	return cmd
 }
 
+// inFlow are the stages in the order in which events pass them.
+var inFlow = []string{"gateway", "pseudonymizer", "loader", "cells"}
+
 func printStatus(w io.Writer, s operation.Status, holds []hold.Hold) error {
 	var flow, upkeep [][]string
+	slices.SortStableFunc(s.Stages, func(a, b operation.StageStatus) int {
+		return cmp.Compare(slices.Index(inFlow, a.Stage), slices.Index(inFlow, b.Stage))
+	})
 	for _, st := range s.Stages {
 		switch st.Stage {
 		case "retention", "audit":
