@@ -198,7 +198,7 @@ func TestASecretUsedFromAWrongNetworkIsReported(t *testing.T) {
 	for range 5 {
 		s.status(credential, "GET /v1/stats/visitors")
 	}
-	s.later(access.LockFor)
+	s.clock.Pass(access.LockFor)
 	s.status(credential, "GET /v1/stats/visitors")
 	_, decisions, alerts := s.seen()
 	if len(alerts) != 2 || alerts[0].Kind != access.AlertNetwork || alerts[0].Credential == "" {
@@ -228,7 +228,7 @@ func TestAnAnalystWhoReadsUnusuallyMuchIsReported(t *testing.T) {
 		for range 2 {
 			s.status(credential, "GET /v1/stats/visitors")
 		}
-		s.later(24 * 3600 * 1e9)
+		s.clock.Pass(24 * 3600 * 1e9)
 	}
 	if _, _, alerts := s.seen(); len(alerts) != 0 {
 		t.Fatalf("usual days: %+v", alerts)

@@ -49,7 +49,7 @@ func id(credential string) string { return strings.Split(credential, "_")[2] }
 func TestACredentialLivesFromCreateToRevoke(t *testing.T) {
 	s := newSite(t)
 	operator := s.credential(access.Operator, access.Scope{})
-	s.later(time.Second) // the list is by age
+	s.clock.Pass(time.Second) // the list is by age
 	got := s.made(operator, `{"role":"analyst","services":["shop"],"routes":["GET /v1/stats/{metric}"],"masked":["country"],
 		"networks":["127.0.0.0/8"],"purposes":["billing"],"expires":"2026-12-01T00:00:00Z"}`)
 	want := access.Entry{
@@ -58,7 +58,7 @@ func TestACredentialLivesFromCreateToRevoke(t *testing.T) {
 			Routes: []string{"GET /v1/stats/{metric}"}, Masked: []string{"country"},
 			Networks: []netip.Prefix{loopback()}, Purposes: []string{"billing"},
 		},
-		Created: s.clock(), Expires: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC),
+		Created: s.clock.Now(), Expires: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC),
 	}
 	if diff := cmp.Diff(want, got.Entry, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)
@@ -79,7 +79,7 @@ func TestACredentialLivesFromCreateToRevoke(t *testing.T) {
 			t.Errorf("rotated, the secret %s: status %d", name, status)
 		}
 	}
-	s.later(time.Hour)
+	s.clock.Pass(time.Hour)
 	if status := s.status(got.Credential, "GET /v1/stats/visitors"); status != 401 {
 		t.Errorf("after the grace: status %d", status)
 	}

@@ -189,7 +189,7 @@ func TestFailuresAndLocksAreCounted(t *testing.T) {
 			t.Errorf("%v locks of kind %s, want 1", got, kind)
 		}
 	}
-	s.later(access.LockFor)
+	s.clock.Pass(access.LockFor)
 	if got := s.metric("lethe_access_locked", "credential"); got != 0 {
 		t.Errorf("%v locks hold after an hour", got)
 	}

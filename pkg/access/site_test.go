@@ -31,10 +31,10 @@ type site struct {
 	url   string
 	reg   *prometheus.Registry
 	log   *lethetest.Buffer
+	clock *lethetest.Clock
 
 	// mu guards what follows.
 	mu        sync.Mutex
-	now       time.Time
 	ran       []access.Principal // by handlers, in order
 	decisions []access.Decision
 	alerts    []access.Alert
@@ -50,11 +50,11 @@ func newSite(t *testing.T, configure ...func(*access.Config)) *site {
 	t.Helper()
 	s := &site{
 		t: t, store: open(t, filepath.Join(t.TempDir(), "credentials.json")),
-		reg: prometheus.NewRegistry(), log: &lethetest.Buffer{}, now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC),
+		reg: prometheus.NewRegistry(), log: &lethetest.Buffer{}, clock: lethetest.NewClock(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)),
 	}
-	s.store.SetClock(s.clock)
+	s.store.SetClock(s.clock.Now)
 	cfg := access.Config{
-		Who: s.store, Log: slog.New(slog.NewJSONHandler(s.log, nil)), Home: "acme", Metrics: s.reg, Now: s.clock,
+		Who: s.store, Log: slog.New(slog.NewJSONHandler(s.log, nil)), Home: "acme", Metrics: s.reg, Now: s.clock.Now,
 		Record: func(_ context.Context, d access.Decision) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -83,18 +83,6 @@ func newSite(t *testing.T, configure ...func(*access.Config)) *site {
 	t.Cleanup(server.Close)
 	s.url = server.URL
 	return s
-}
-
-func (s *site) clock() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.now
-}
-
-func (s *site) later(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.now = s.now.Add(d)
 }
 
 func (s *site) handler(w http.ResponseWriter, r *http.Request, p access.Principal) {

@@ -1,46 +1,18 @@
 package eventlog_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/lethetest"
 )
-
-// memory is a bucket in memory.
-type memory struct {
-	revision uint64
-	entries  map[string]eventlog.Entry
-	lost     bool // the answer to the next update is lost
-}
-
-func (m *memory) Get(_ context.Context, name string) (eventlog.Entry, error) {
-	e, ok := m.entries[name]
-	if !ok {
-		return e, fault.NotFound.Errorf("no entry")
-	}
-	return e, nil
-}
-
-func (m *memory) Update(_ context.Context, name string, value []byte, revision uint64) (uint64, error) {
-	if m.entries[name].Revision != revision {
-		return 0, fault.Conflict.Errorf("another revision")
-	}
-	m.revision++
-	m.entries[name] = eventlog.Entry{Name: name, Value: value, Revision: m.revision}
-	if m.lost {
-		m.lost = false
-		return 0, fault.Unavailable.Errorf("no answer")
-	}
-	return m.revision, nil
-}
 
 func TestLeaseIsOnesUntilItIsGivenBackOrForgotten(t *testing.T) {
 	ctx := t.Context()
-	bucket := &memory{entries: map[string]eventlog.Entry{}}
+	bucket := lethetest.NewBucket()
 	var now time.Duration
 	const leaseFor, renewEvery = time.Minute, 10 * time.Second
 	errLost := errors.New("another has it")
@@ -73,7 +45,7 @@ func TestLeaseIsOnesUntilItIsGivenBackOrForgotten(t *testing.T) {
 	take(a, false)
 	// A renewal whose answer was lost is a renewal.
 	now += renewEvery
-	bucket.lost = true
+	bucket.Lost = true
 	if err := b.Keep(ctx); !errors.Is(err, fault.Unavailable) {
 		t.Fatal(err)
 	}

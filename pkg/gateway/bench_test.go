@@ -44,7 +44,7 @@ func admit(b *testing.B, s *site) {
 	const events = 500
 	mux := http.NewServeMux()
 	s.gateway.Routes(mux)
-	body := lethetest.AccessEvents(0, events, s.now)
+	body := lethetest.AccessEvents(0, events, s.clock.Now())
 	var keys atomic.Int64
 	b.ReportAllocs()
 	b.SetParallelism(2) // for each of two processors

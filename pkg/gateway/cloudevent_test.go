@@ -154,7 +154,7 @@ func TestConformanceRequests(t *testing.T) {
 				when, status string
 			}{
 				{"2018-04-05T03:56:24Z", "expired"}, // as it is written there
-				{s.clock().Format(time.RFC3339), "stored"},
+				{s.clock.Now().Format(time.RFC3339), "stored"},
 			} {
 				change := strings.NewReplacer(
 					"<contentType>", contentType,

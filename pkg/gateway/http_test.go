@@ -237,7 +237,7 @@ func TestWhoMaySendWhat(t *testing.T) {
 func TestTheTimeOfAnEventDecides(t *testing.T) {
 	s := setup(t)
 	at := func(d time.Duration) string {
-		return line("x", fmt.Sprintf(`"occurred_at":%q,`, s.clock().Add(d).Format(time.RFC3339Nano)))
+		return line("x", fmt.Sprintf(`"occurred_at":%q,`, s.clock.Now().Add(d).Format(time.RFC3339Nano)))
 	}
 	const day = 24 * time.Hour
 	body := strings.Join([]string{
@@ -259,7 +259,7 @@ func TestTheTimeOfAnEventDecides(t *testing.T) {
 		t.Fatalf("%d events are stored", len(events))
 	}
 	for _, e := range events {
-		if !e.ReceivedAt.Equal(s.clock().Truncate(time.Millisecond)) || e.Identified {
+		if !e.ReceivedAt.Equal(s.clock.Now().Truncate(time.Millisecond)) || e.Identified {
 			t.Error("an event is not as it came")
 		}
 		if e.ID.Time().Unix() != e.OccurredAt.Unix() {

@@ -33,7 +33,7 @@ func TestTheSameRequestAgainIsStoredOnce(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := setup(t)
 			first := s.post("application/json", tt.body, tt.headers...)
-			s.pass(time.Second)
+			s.clock.Pass(time.Second)
 			again := s.post("application/json", tt.body, tt.headers...)
 			status, stored := "stored", 4
 			if tt.once {
@@ -84,7 +84,7 @@ func TestAFrameIsNotTakenForOneThatHeldOtherEvents(t *testing.T) {
 		failing = &flaky{Appender: c.Raw}
 		c.Raw = failing
 	})
-	old := s.clock().Add(-90 * 24 * time.Hour).Add(time.Hour)
+	old := s.clock.Now().Add(-90 * 24 * time.Hour).Add(time.Hour)
 	body := "[" + line("old", fmt.Sprintf(`"id":"1","occurred_at":%q,`, old.Format(time.RFC3339))) + "," +
 		strings.Replace(line("young", `"id":"2",`), "app_log", "app_log", 1) + "]"
 	body = strings.Replace(body, `"id":"1"`, `"service":"web","id":"1"`, 1) // a frame of its own
@@ -93,7 +93,7 @@ func TestAFrameIsNotTakenForOneThatHeldOtherEvents(t *testing.T) {
 		t.Fatalf("status %d", a.status)
 	}
 	failing.set(nil)
-	s.pass(2 * time.Hour)
+	s.clock.Pass(2 * time.Hour)
 	if a := s.post("application/json", body); a.statuses() != "expired stored" {
 		t.Errorf("receipts %s", a.text)
 	}
@@ -117,7 +117,7 @@ func TestTheSameIDTwiceInARequestIsOneEvent(t *testing.T) {
 
 func TestAnEventKeepsItsIDFromRequestToRequest(t *testing.T) {
 	s := setup(t)
-	at := s.clock().Format(time.RFC3339)
+	at := s.clock.Now().Format(time.RFC3339)
 	ev := line("a", fmt.Sprintf(`"id":"1","occurred_at":%q,`, at))
 	one := s.post("application/json", "["+ev+"]")
 	two := s.post("application/json", "["+ev+","+line("b", `"id":"2",`)+"]")
@@ -296,13 +296,13 @@ func TestTheSameRequestAgainIsStoredOnceThoughTheClockWentOn(t *testing.T) {
 		return line(message, fmt.Sprintf(`"occurred_at":%q,`, at.Format(time.RFC3339)))
 	}
 	body := "[" + line("undated", "") + "," +
-		dated("soon", s.clock().Add(gateway.MaxAhead+time.Minute)) + "," +
-		dated("past", s.clock().Add(-time.Hour)) + "]"
+		dated("soon", s.clock.Now().Add(gateway.MaxAhead+time.Minute)) + "," +
+		dated("past", s.clock.Now().Add(-time.Hour)) + "]"
 	first := s.post("application/json", body, "Idempotency-Key", "k1")
 	if first.statuses() != "stored refused stored" {
 		t.Fatalf("receipts %s", first.text)
 	}
-	s.pass(2 * time.Minute)
+	s.clock.Pass(2 * time.Minute)
 	again := s.post("application/json", body, "Idempotency-Key", "k1")
 	if again.statuses() != "duplicate stored stored" {
 		t.Errorf("receipts %s", again.text)

@@ -47,8 +47,7 @@ type site struct {
 	logged  *locked
 	all     string // credential of a publisher that may send for every service
 	stop    func() // stops the gateway and waits
-	mu      sync.Mutex
-	now     time.Time
+	clock   *lethetest.Clock
 }
 
 var builtin = sync.OnceValues(func() (*policy.Policy, error) {
@@ -66,7 +65,7 @@ func setup(t testing.TB, change ...func(*site, *gateway.Config)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, dir: t.TempDir(), reg: prometheus.NewRegistry(), logged: &locked{}, now: time.Now().UTC()}
+	s := &site{t: t, dir: t.TempDir(), reg: prometheus.NewRegistry(), logged: &locked{}, clock: lethetest.NewClock(time.Now().UTC())}
 	s.nats = lethetest.NATS(t)
 	s.nc, err = s.nats.Connect("test", "test", nats.ReconnectBufSize(-1))
 	if err != nil {
@@ -102,7 +101,7 @@ func setup(t testing.TB, change ...func(*site, *gateway.Config)) *site {
 	s.raw = w
 	cfg := gateway.Config{
 		Policy: pol, Raw: w, Keys: s.keys.Gateway(), Gate: access.NewGate(s.store, log), Log: log, Metrics: s.reg,
-		Now: s.clock,
+		Now: s.clock.Now,
 		Requests: func(answer func(context.Context, eventlog.Request) []byte) (func(context.Context) error, error) {
 			return eventlog.Serve(s.nc, event.PublishTopics, "gateway", log, answer)
 		},
@@ -136,18 +135,6 @@ func (s *site) run() {
 		}
 	})
 	s.t.Cleanup(s.stop)
-}
-
-func (s *site) clock() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.now
-}
-
-func (s *site) pass(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.now = s.now.Add(d)
 }
 
 func (s *site) credential(p access.Principal) string {

@@ -2,9 +2,8 @@ package hold
 
 import (
 	"cmp"
-	"context"
 	"errors"
-	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -12,52 +11,12 @@ import (
 
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/lethetest"
 )
-
-// memory is a bucket in memory.
-type memory struct {
-	revision uint64
-	entries  map[string]eventlog.Entry
-	lost     bool // the answer to the next update is lost
-}
-
-func (m *memory) Get(_ context.Context, name string) (eventlog.Entry, error) {
-	e, ok := m.entries[name]
-	if !ok {
-		return e, fault.NotFound.Errorf("no entry")
-	}
-	return e, nil
-}
-
-func (m *memory) Names(context.Context) ([]string, error) {
-	var names []string
-	for n := range m.entries {
-		names = append(names, n)
-	}
-	return names, nil
-}
-
-func (m *memory) Update(_ context.Context, name string, value []byte, revision uint64) (uint64, error) {
-	if m.entries[name].Revision != revision {
-		return 0, fault.Conflict.Errorf("another revision")
-	}
-	m.revision++
-	m.entries[name] = eventlog.Entry{Name: name, Value: value, Revision: m.revision}
-	if m.lost {
-		m.lost = false
-		return 0, fault.Unavailable.Errorf("no answer")
-	}
-	return m.revision, nil
-}
-
-func (m *memory) Delete(_ context.Context, name string) error {
-	delete(m.entries, name)
-	return nil
-}
 
 func TestRecordIsChangedOnWhatIsThere(t *testing.T) {
 	ctx := t.Context()
-	bucket := &memory{entries: map[string]eventlog.Entry{}}
+	bucket := lethetest.NewBucket()
 	s := NewStore(bucket)
 	h := Hold{ID: NewID(), Name: "case", Tenant: "acme", State: Active}
 	if err := s.Add(ctx, h); err != nil {
@@ -85,8 +44,8 @@ func TestRecordIsChangedOnWhatIsThere(t *testing.T) {
 		t.Errorf("the hold is %+v, %v", got, err)
 	}
 	// What changes nothing is not stored.
-	before := bucket.revision
-	if _, err := s.Release(ctx, h.ID); err != nil || bucket.revision != before {
+	before := bucket.Clone()
+	if _, err := s.Release(ctx, h.ID); err != nil || !reflect.DeepEqual(bucket, before) {
 		t.Errorf("a second release wrote: %v", err)
 	}
 	for range 2 {
@@ -119,19 +78,19 @@ func TestRecordIsChangedOnWhatIsThere(t *testing.T) {
 // hour; before, it may be being added.
 func TestWordsWithoutAHoldGo(t *testing.T) {
 	ctx := t.Context()
-	bucket := &memory{entries: map[string]eventlog.Entry{}}
+	bucket := lethetest.NewBucket()
 	s := NewStore(bucket)
 	h := Hold{ID: NewID(), Name: "case", Reason: "a claim, file 7", Tenant: "acme"}
 	if err := s.putWords(ctx, h); err != nil {
 		t.Fatal(err)
 	}
-	e := bucket.entries[wordsPrefix+h.ID]
+	e := bucket.Entries[wordsPrefix+h.ID]
 	e.At = time.Now()
-	bucket.entries[wordsPrefix+h.ID] = e
+	bucket.Entries[wordsPrefix+h.ID] = e
 	for after, want := range map[time.Duration]int{orphanAge - time.Second: 1, orphanAge: 0} {
-		one := &memory{entries: maps.Clone(bucket.entries)}
-		if err := NewStore(one).Forget(ctx, e.At.Add(after)); err != nil || len(one.entries) != want {
-			t.Errorf("after %v there are %d entries, want %d: %v", after, len(one.entries), want, err)
+		one := bucket.Clone()
+		if err := NewStore(one).Forget(ctx, e.At.Add(after)); err != nil || len(one.Entries) != want {
+			t.Errorf("after %v there are %d entries, want %d: %v", after, len(one.Entries), want, err)
 		}
 	}
 }
@@ -141,7 +100,8 @@ func TestWordsWithoutAHoldGo(t *testing.T) {
 func TestRecordWithItsWordsInItGivesThemUp(t *testing.T) {
 	ctx := t.Context()
 	h := Hold{ID: NewID(), Name: "case", Reason: "a claim, file 7", Tenant: "acme", State: Active}
-	bucket := &memory{entries: map[string]eventlog.Entry{entryPrefix + h.ID: {Value: encode(h)}}}
+	bucket := lethetest.NewBucket()
+	bucket.Entries[entryPrefix+h.ID] = eventlog.Entry{Value: encode(h)}
 	s := NewStore(bucket)
 	for _, change := range []func() (Hold, error){
 		func() (Hold, error) { return s.Get(ctx, h.ID) },
@@ -152,7 +112,7 @@ func TestRecordWithItsWordsInItGivesThemUp(t *testing.T) {
 			t.Errorf("the hold is called %q: %v", got.Name, err)
 		}
 	}
-	if record := string(bucket.entries[entryPrefix+h.ID].Value); strings.Contains(record, h.Reason) {
+	if record := string(bucket.Entries[entryPrefix+h.ID].Value); strings.Contains(record, h.Reason) {
 		t.Error("the record has the reason in it")
 	}
 }

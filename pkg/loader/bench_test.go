@@ -3,7 +3,6 @@ package loader_test
 import (
 	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -36,8 +35,7 @@ func load(b *testing.B, pol *policy.Policy, size int, named bool, change ...func
 	s := startWith(b, pol)
 	cfg := s.config()
 	cfg.MaxRows, cfg.MaxWait = 0, 0
-	log := &gated{Reader: cfg.Clean, acked: make(chan struct{})}
-	log.Lock()
+	log := lethetest.NewGate(cfg.Clean.(*eventlog.Reader))
 	cfg.Clean = log
 	for _, c := range change {
 		c(&cfg)
@@ -52,10 +50,10 @@ func load(b *testing.B, pol *policy.Policy, size int, named bool, change ...func
 		s.publishAccess(loader.DefaultMaxRows, size, named)
 		info, err := s.frames.Info(b.Context(), eventlog.CleanStream)
 		s.must(err)
-		log.through = info.Last
+		log.Through = info.Last
 		m.Start()
 		log.Unlock()
-		<-log.acked
+		<-log.Acked
 		m.Stop()
 	}
 	rows := b.N * loader.DefaultMaxRows
@@ -66,30 +64,6 @@ func load(b *testing.B, pol *policy.Policy, size int, named bool, change ...func
 	if got := l.Numbers()["rows"]; got != float64(rows) {
 		b.Fatalf("%.0f rows were loaded of %d", got, rows)
 	}
-}
-
-// gated is a clean log that is read while it is unlocked. It locks itself, and
-// says so, once everything through a sequence is acknowledged.
-type gated struct {
-	loader.Reader
-	sync.Mutex
-	through uint64
-	acked   chan struct{}
-}
-
-func (g *gated) Fetch(ctx context.Context, maxMessages, maxBytes int, wait time.Duration) ([]eventlog.Received, error) {
-	g.Lock()
-	defer g.Unlock()
-	return g.Reader.Fetch(ctx, maxMessages, maxBytes, wait)
-}
-
-func (g *gated) AckThrough(ctx context.Context, seq uint64) error {
-	err := g.Reader.AckThrough(ctx, seq)
-	if err == nil && seq >= g.through {
-		g.Lock()
-		g.acked <- struct{}{}
-	}
-	return err
 }
 
 // nowhere keeps no rows and knows no events.

@@ -2,7 +2,6 @@ package pseudonymizer_test
 
 import (
 	"context"
-	"sync"
 	"testing"
 	"time"
 
@@ -95,8 +94,7 @@ func BenchmarkTreat(b *testing.B) {
 		s := start(b)
 		raws := s.access(benchEvents)
 		cfg := s.config()
-		log := &gated{Reader: cfg.Raw, acked: make(chan struct{})}
-		log.Lock()
+		log := lethetest.NewGate(cfg.Raw.(*eventlog.Reader))
 		cfg.Raw = log
 		p, err := pseudonymizer.New(cfg)
 		s.must(err)
@@ -108,10 +106,10 @@ func BenchmarkTreat(b *testing.B) {
 		for range b.N {
 			acks, err := s.raw.Append(b.Context(), s.group(raws))
 			s.must(err)
-			log.through = acks[len(acks)-1].Seq
+			log.Through = acks[len(acks)-1].Seq
 			m.Start()
 			log.Unlock()
-			<-log.acked
+			<-log.Acked
 			m.Stop()
 		}
 		m.Report(b.N * benchFrames * benchEvents)
@@ -132,28 +130,4 @@ func (s *site) group(raws []event.Raw) (msgs []eventlog.Message) {
 		msgs = append(msgs, eventlog.Message{Topic: event.RawTopic(h.Tenant, h.Service, h.Event, 0), Data: event.Pack(header, sealed)})
 	}
 	return msgs
-}
-
-// gated is a raw log that is read while it is unlocked. It locks itself, and
-// says so, once everything through a sequence is acknowledged.
-type gated struct {
-	pseudonymizer.Reader
-	sync.Mutex
-	through uint64
-	acked   chan struct{}
-}
-
-func (g *gated) Fetch(ctx context.Context, maxMessages, maxBytes int, wait time.Duration) ([]eventlog.Received, error) {
-	g.Lock()
-	defer g.Unlock()
-	return g.Reader.Fetch(ctx, maxMessages, maxBytes, wait)
-}
-
-func (g *gated) AckThrough(ctx context.Context, seq uint64) error {
-	err := g.Reader.AckThrough(ctx, seq)
-	if err == nil && seq >= g.through {
-		g.Lock()
-		g.acked <- struct{}{}
-	}
-	return err
 }

@@ -27,7 +27,7 @@ func TestLimitsOfACredential(t *testing.T) {
 	if a := s.ask(other, "SELECT 1"); a.status != http.StatusOK {
 		t.Errorf("somebody else: %d %s", a.status, a.text)
 	}
-	s.later(time.Hour)
+	s.clock.Pass(time.Hour)
 	if a := s.ask(credential, "SELECT 1"); a.status != http.StatusOK {
 		t.Errorf("an hour later: %d %s", a.status, a.text)
 	}
@@ -40,7 +40,7 @@ func TestLimitsOfACredential(t *testing.T) {
 		if a := s.ask(other, q); a.status == http.StatusOK && !a.cut {
 			t.Errorf("%s: %d, %d bytes", q, a.status, len(a.text))
 		}
-		s.later(time.Hour)
+		s.clock.Pass(time.Hour)
 	}
 }
 

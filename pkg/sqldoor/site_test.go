@@ -33,10 +33,10 @@ type site struct {
 	url    string
 	pol    *policy.Policy
 	door   *sqldoor.Door
+	clock  *lethetest.Clock
 
 	// mu guards what follows.
 	mu        sync.Mutex
-	now       time.Time
 	decisions []access.Decision
 	recording error // what recording ends with
 }
@@ -48,7 +48,7 @@ var root = embedded.EngineUser{Name: "root", Password: "test-root", Grants: []st
 func newSite(t testing.TB, configure ...func(*sqldoor.Config)) *site {
 	t.Helper()
 	pol := lethetest.BuiltIn(t)
-	s := &site{t: t, pol: pol, now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
+	s := &site{t: t, pol: pol, clock: lethetest.NewClock(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))}
 	s.engine = lethetest.Engine(t, append(lethetest.EngineUsers(pol), root)...)
 	if err := warehouse.Apply(t.Context(), s.as(warehouse.UserAdmin), pol); err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func newSite(t testing.TB, configure ...func(*sqldoor.Config)) *site {
 		},
 	})
 	cfg := sqldoor.Config{
-		Gate: gate, Who: s.store, Key: []byte("key of the test"), Log: lethetest.Logger(t), Now: s.clock,
+		Gate: gate, Who: s.store, Key: []byte("key of the test"), Log: lethetest.Logger(t), Now: s.clock.Now,
 		Engine: sqldoor.Engine{
 			URL: "http://engine", User: warehouse.UserSQL, Password: lethetest.Password(warehouse.UserSQL), Dial: s.engine.DialHTTP,
 		},
@@ -86,18 +86,6 @@ func newSite(t testing.TB, configure ...func(*sqldoor.Config)) *site {
 	t.Cleanup(server.Close)
 	s.url = server.URL
 	return s
-}
-
-func (s *site) clock() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.now
-}
-
-func (s *site) later(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.now = s.now.Add(d)
 }
 
 // seen returns what went on record since it was last asked.
@@ -181,7 +169,7 @@ func cubeOf(pol *policy.Policy, metric string) string {
 
 func (s *site) row(table *policy.Table, n byte, c cell) event.Row {
 	row := event.Row{
-		Table: table.Name, ID: event.NewID(s.now, [16]byte{n}), OccurredAt: s.now, ExpiresAt: event.Never.Start(),
+		Table: table.Name, ID: event.NewID(s.clock.Now(), [16]byte{n}), OccurredAt: s.clock.Now(), ExpiresAt: event.Never.Start(),
 		Values: make([]event.Value, len(table.Columns)),
 	}
 	for i, column := range table.Columns {
