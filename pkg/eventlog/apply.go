@@ -83,7 +83,7 @@ func drifted(drift []string) error {
 // is sent over the wire, so that a setting that a later library adds is
 // compared too.
 func differences(what string, have, want any) []string {
-	h, w := settings(have), settings(want)
+	h, w := Settings(have), Settings(want)
 	names := slices.Collect(maps.Keys(h))
 	for n := range w {
 		if _, ok := h[n]; !ok {
@@ -100,8 +100,9 @@ func differences(what string, have, want any) []string {
 	return out
 }
 
-// settings is a configuration by wire name, without what is not set.
-func settings(config any) map[string]any {
+// Settings is the configuration of a stream or a consumer by the names that it
+// has on the wire, without what is not set and what the server adds.
+func Settings(config any) map[string]any {
 	b, err := json.Marshal(config)
 	if err != nil {
 		panic("eventlog: a configuration must marshal: " + err.Error())

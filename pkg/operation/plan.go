@@ -2,7 +2,6 @@ package operation
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -229,10 +228,10 @@ func streamChanges(old, new *policy.Policy) []Change {
 	var out []Change
 	before := map[string]map[string]any{}
 	for _, s := range eventlog.Streams(old, eventlog.Limits{}) {
-		before[s.Name] = settings(s)
+		before[s.Name] = eventlog.Settings(s)
 	}
 	for _, s := range eventlog.Streams(new, eventlog.Limits{}) {
-		have, want := before[s.Name], settings(s)
+		have, want := before[s.Name], eventlog.Settings(s)
 		for _, name := range slices.Sorted(maps.Keys(want)) {
 			if !reflect.DeepEqual(have[name], want[name]) {
 				out = append(out, Change{"stream " + s.Name, fmt.Sprintf("%s becomes %s, from %s", name, shown(name, want[name]), shown(name, have[name]))})
@@ -240,19 +239,6 @@ func streamChanges(old, new *policy.Policy) []Change {
 		}
 	}
 	return out
-}
-
-// settings is a configuration by the names that it has on the wire.
-func settings(config any) map[string]any {
-	b, err := json.Marshal(config)
-	if err != nil {
-		panic("operation: a configuration must marshal: " + err.Error())
-	}
-	var all map[string]any
-	if err := json.Unmarshal(b, &all); err != nil {
-		panic("operation: a configuration is an object: " + err.Error())
-	}
-	return all
 }
 
 func shown(name string, v any) string {

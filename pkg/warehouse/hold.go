@@ -93,31 +93,7 @@ func (have *liveTable) holdChanges(l layout, t *policy.Table) []Change {
 		}
 		return sql
 	}
-	after := "FIRST"
-	known := map[string]bool{}
-	for _, c := range want.columns {
-		known[c.name] = true
-		old, ok := have.columns[c.name]
-		switch {
-		case !ok:
-			add("ALTER TABLE "+name+" ADD COLUMN IF NOT EXISTS "+c.definition()+" "+after, "column %s is missing", c.name)
-		case old.kind != c.kind:
-			add(whenEmpty("ALTER TABLE "+name+" MODIFY COLUMN "+c.definition()), "column %s is %s and should be %s", c.name, old.kind, c.kind)
-		case old.comment != c.comment:
-			add("ALTER TABLE "+name+" COMMENT COLUMN "+quote(c.name)+" "+literal(c.comment), "column %s is described otherwise", c.name)
-		}
-		after = "AFTER " + quote(c.name)
-	}
-	var extra []string
-	for c := range have.columns {
-		if !known[c] {
-			extra = append(extra, c)
-		}
-	}
-	slices.Sort(extra)
-	for _, c := range extra {
-		add(whenEmpty("ALTER TABLE "+name+" DROP COLUMN "+quote(c)), "column %s is not in the policy", c)
-	}
+	have.columnChanges(name, want.columns, add, whenEmpty)
 	if bare(have.partition) != bare(want.partition) || have.order != want.order {
 		add("", "it is partitioned by (%s) and ordered by (%s)", bare(have.partition), have.order)
 	}

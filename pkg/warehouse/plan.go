@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -175,31 +176,7 @@ func (have *liveTable) changes(l layout, t *policy.Table) []Change {
 	add := func(sql, format string, args ...any) {
 		out = append(out, Change{Table: t.Name, Sentence: fmt.Sprintf("table %s: ", t.Name) + fmt.Sprintf(format, args...), SQL: sql, Rebuild: sql == ""})
 	}
-	after := "FIRST"
-	wanted := map[string]bool{}
-	for _, c := range columnsOf(t) {
-		wanted[c.name] = true
-		old, ok := have.columns[c.name]
-		switch {
-		case !ok:
-			add("ALTER TABLE "+name+" ADD COLUMN IF NOT EXISTS "+c.definition()+" "+after, "column %s is missing", c.name)
-		case old.kind != c.kind:
-			add("", "column %s is %s and should be %s", c.name, old.kind, c.kind)
-		case old.comment != c.comment:
-			add("ALTER TABLE "+name+" COMMENT COLUMN "+quote(c.name)+" "+literal(c.comment), "column %s is described otherwise", c.name)
-		}
-		after = "AFTER " + quote(c.name)
-	}
-	var extra []string
-	for c := range have.columns {
-		if !wanted[c] {
-			extra = append(extra, c)
-		}
-	}
-	slices.Sort(extra)
-	for _, c := range extra {
-		add("", "column %s is not in the policy", c)
-	}
+	have.columnChanges(name, columnsOf(t), add, func(string) string { return "" })
 	if have.partition != partitionBy || have.order != orderBy {
 		add("", "it is partitioned by (%s) and ordered by (%s)", have.partition, have.order)
 	}
@@ -215,6 +192,31 @@ func (have *liveTable) changes(l layout, t *policy.Table) []Change {
 		add("ALTER TABLE "+name+" MODIFY COMMENT "+literal(tableComment(t, l.epoch)), "it does not say what it is")
 	}
 	return out
+}
+
+// columnChanges adds what makes the columns of the table called name those that
+// are wanted. What would touch the values of rows is what careful makes of it.
+func (have *liveTable) columnChanges(name string, want []column, add func(sql, format string, args ...any), careful func(sql string) string) {
+	after := "FIRST"
+	wanted := map[string]bool{}
+	for _, c := range want {
+		wanted[c.name] = true
+		old, ok := have.columns[c.name]
+		switch {
+		case !ok:
+			add("ALTER TABLE "+name+" ADD COLUMN IF NOT EXISTS "+c.definition()+" "+after, "column %s is missing", c.name)
+		case old.kind != c.kind:
+			add(careful("ALTER TABLE "+name+" MODIFY COLUMN "+c.definition()), "column %s is %s and should be %s", c.name, old.kind, c.kind)
+		case old.comment != c.comment:
+			add("ALTER TABLE "+name+" COMMENT COLUMN "+quote(c.name)+" "+literal(c.comment), "column %s is described otherwise", c.name)
+		}
+		after = "AFTER " + quote(c.name)
+	}
+	for _, c := range slices.Sorted(maps.Keys(have.columns)) {
+		if !wanted[c] {
+			add(careful("ALTER TABLE "+name+" DROP COLUMN "+quote(c)), "column %s is not in the policy", c)
+		}
+	}
 }
 
 // settings lists what to set. Settings beyond ours are the operator's.
