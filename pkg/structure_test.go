@@ -52,7 +52,7 @@ var mayImport = []struct {
 	{"pkg/verify", "fault metric event policy eventlog warehouse keyring audit folder hold access"},
 	{"pkg/evidence", "fault event policy audit verify access"},
 	{"pkg/operation", "fault policy catalog eventlog warehouse access audit"},
-	{"pkg/console", "fault event policy access audit catalog verify evidence operation hold"}, // shows; decides nothing
+	{"pkg/console", "fault event policy access audit catalog stats verify evidence operation hold"}, // shows; decides nothing
 	{"pkg/logformat", "fault"},
 	{"pkg/client", "fault"},
 	{"pkg/config", "fault"},

@@ -1,7 +1,6 @@
 package services_test
 
 import (
-	"errors"
 	"slices"
 	"testing"
 
@@ -9,6 +8,7 @@ import (
 
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
+	"github.com/lethe-pipeline/lethe/pkg/lethetest"
 )
 
 // These tests are what somebody could do who took a service over: they hold
@@ -145,34 +145,6 @@ func deeds() []deed {
 	return all
 }
 
-// try does a deed and says whether the server let the user do it.
-func (d deed) try(nc *nats.Conn) (bool, error) {
-	before := nc.LastError()
-	inbox := nc.NewInbox()
-	var sub *nats.Subscription
-	var err error
-	if d.subscribe {
-		sub, err = nc.SubscribeSync(d.topic)
-	} else if sub, err = nc.SubscribeSync(inbox); err == nil {
-		err = nc.PublishRequest(d.topic, inbox, []byte(d.body))
-	}
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = sub.Unsubscribe() }() // one that was refused has ended
-	// The server says what it refused before it answers the flush.
-	if err := nc.Flush(); err != nil {
-		return false, err
-	}
-	if last := nc.LastError(); last != before {
-		if errors.Is(last, nats.ErrPermissionViolation) {
-			return false, nil
-		}
-		return false, last
-	}
-	return true, nil
-}
-
 func TestTakenOverServiceTouchesNoTopicBeyondItsOwn(t *testing.T) {
 	s := withEvents(t, 100)
 	s.processes["pseudonymizer"].stop()
@@ -181,7 +153,7 @@ func TestTakenOverServiceTouchesNoTopicBeyondItsOwn(t *testing.T) {
 		nc := s.connect(u.Name)
 		for _, d := range deeds() {
 			may := u.Name == "operator" || slices.Contains(d.may, u.Name)
-			did, err := d.try(nc)
+			did, err := lethetest.Permits(nc, d.topic, []byte(d.body), d.subscribe)
 			if err != nil {
 				t.Errorf("%s: %s: %v", u.Name, d.what, err)
 			} else if did != may {

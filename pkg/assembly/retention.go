@@ -58,10 +58,13 @@ var Retention = Part{"retention", func(ctx context.Context, site *Site) (process
 	confirm := onCommand(site, nc, operation.CommandClock, func(ctx context.Context, _ any) (any, error) {
 		return nil, r.ConfirmClock(ctx)
 	})
+	reject := onCommand(site, nc, operation.CommandReject, func(ctx context.Context, _ any) (any, error) {
+		return nil, r.RejectClock(ctx)
+	})
 	now := onCommand(site, nc, operation.CommandRetain, func(ctx context.Context, _ any) (any, error) {
 		return nil, r.Once(ctx)
 	})
-	return reporting(site, nc, "retention", r.Numbers, withCommands(r, confirm, now)), nil
+	return reporting(site, nc, "retention", r.Numbers, withCommands(r, confirm, reject, now)), nil
 }}
 
 // owner names this process in leases; empty is a random name. A Lethe of its

@@ -121,7 +121,7 @@ func (s *Site) sqlListener() (process.Service, error) {
 // sqlPaths leads the paths of ClickHouse's HTTP interface to the SQL door. No
 // other path leads anywhere.
 func sqlPaths(next http.Handler) http.Handler {
-	paths := map[string]string{"/": sqldoor.Path, "/ping": sqldoor.PingPath}
+	paths := sqldoor.ListenerPaths()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, ok := paths[r.URL.EscapedPath()]
 		if !ok {

@@ -36,7 +36,7 @@ var NATS = Part{"nats", func(_ context.Context, site *Site) (process.Service, er
 		c.Users = append(c.Users, natsUser(u, site.secret(u.Name)))
 	}
 	if site.Config.NATS.PublisherPassword != "" {
-		c.Users = append(c.Users, natsUser(eventlog.Publisher("publisher", DefaultTenant, nil), site.Config.NATS.PublisherPassword))
+		c.Users = append(c.Users, natsUser(NATSPublisher(), site.Config.NATS.PublisherPassword))
 	}
 	n, err := embedded.NewNATS(c)
 	if err != nil {
@@ -47,6 +47,10 @@ var NATS = Part{"nats", func(_ context.Context, site *Site) (process.Service, er
 	site.mu.Unlock()
 	return n, nil
 }}
+
+// NATSPublisher is the one user of the embedded log that is no service: where
+// it has a password, it may publish for every service of the default tenant.
+func NATSPublisher() eventlog.User { return eventlog.Publisher("publisher", DefaultTenant, nil) }
 
 func natsUser(u eventlog.User, password string) embedded.NATSUser {
 	return embedded.NATSUser{

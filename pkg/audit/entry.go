@@ -155,6 +155,12 @@ type Clock struct {
 	// ByHand says that To stands in the table of Lethe's clock, and that it was
 	// not retention that put it there.
 	ByHand bool `json:"by_hand,omitempty"`
+	// Rejected says that an operator said that what stood there, From, was
+	// wrong: the clock goes back to To, which is Lethe's own.
+	Rejected bool `json:"rejected,omitempty"`
+	// Back says that somebody took the table of Lethe's clock back, from From to
+	// To, and that it was moved to where it had stood.
+	Back bool `json:"back,omitempty"`
 }
 
 // Hold is what became of a legal hold.

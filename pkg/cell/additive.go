@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/lethe-pipeline/lethe/pkg/fault"
+	"github.com/lethe-pipeline/lethe/pkg/policy"
 )
 
 // dayCells is the bucket of cells that add up.
@@ -80,10 +81,12 @@ func (p *Publisher) sums(ctx context.Context, b *book, pub *publication) error {
 		s.weight, s.weighed, s.open, b.pooled = w, true, d >= today, false
 		enough := b.unit.enough(w, s.open)
 		if enough {
-			fits, err := p.cut(ctx, b.unit, r, pub)
-			if err != nil || !fits {
+			var fits bool
+			if enough, fits, err = p.cut(ctx, b.unit, r, pub); err != nil || !fits {
 				return err // it waits, as it did
 			}
+		}
+		if enough {
 			pub.then(func(done bool) { b.settled(done, d) })
 		}
 		s.lookedAt(began, p.elapsed(), b.unit.missing(w, s.open))
@@ -106,16 +109,12 @@ func (p *Publisher) remainders(ctx context.Context, b *book, covered map[string]
 	}
 	for _, few := range b.remainders(pub.today(b.unit)) {
 		for len(few) > 0 {
-			n, r, err := p.pool(ctx, b, few, covered, pub)
-			if err != nil {
+			n, fits, err := p.pool(ctx, b, few, covered, pub)
+			if err != nil || !fits {
 				return err
 			}
 			if n == 0 {
 				break
-			}
-			fits, err := p.cut(ctx, b.unit, r, pub)
-			if err != nil || !fits {
-				return err
 			}
 			pooled := few[:n]
 			pub.then(func(done bool) { b.settled(done, pooled...) })
@@ -126,9 +125,9 @@ func (p *Publisher) remainders(ctx context.Context, b *book, covered map[string]
 	return nil
 }
 
-// pool is the fewest days, from the first on, that have enough subjects
-// together; 0 where all have too few.
-func (p *Publisher) pool(ctx context.Context, b *book, few []string, covered map[string]uint64, pub *publication) (int, round, error) {
+// pool cuts the fewest days, from the first on, that have enough subjects
+// together, and says how many they are: 0 where all have too few.
+func (p *Publisher) pool(ctx context.Context, b *book, few []string, covered map[string]uint64, pub *publication) (n int, fits bool, err error) {
 	var most int64 // no union has more
 	for i, d := range few {
 		most += b.days[d].weight.k
@@ -138,13 +137,17 @@ func (p *Publisher) pool(ctx context.Context, b *book, few []string, covered map
 		r := round{scope: scope{b.place, few[0], d, pub.floor}, waiting: covered}
 		w, err := p.weigh(ctx, b.unit, &r)
 		if err != nil {
-			return 0, round{}, err
+			return 0, false, err
 		}
-		if b.unit.enough(w, false) {
-			return i + 1, r, nil
+		if !b.unit.enough(w, false) {
+			continue
+		}
+		told, fits, err := p.cut(ctx, b.unit, r, pub)
+		if err != nil || !fits || told {
+			return i + 1, fits, err
 		}
 	}
-	return 0, round{}, nil
+	return 0, true, nil
 }
 
 // covered says of each day of a unit at a place through which sequence its rows
@@ -230,45 +233,83 @@ func (p *Publisher) weigh(ctx context.Context, u *unit, r *round) (weight, error
 	return w, nil
 }
 
-// cut cuts a round, C2, and says whether there was room for it. A round of too
-// many cells, or one that is more than the engine can hold, folds one dimension
-// more.
-func (p *Publisher) cut(ctx context.Context, u *unit, r round, pub *publication) (fits bool, err error) {
+// cut cuts a round, C2, and says whether anything of it is told, and whether
+// there was room for it. A round of too many cells, or one that is more than the
+// engine can hold, or of which one subject would have too much of a sum, folds
+// one dimension more. Where one has too much of the whole, its counts are told
+// and its sums never: what there is to be told of them is that one's.
+func (p *Publisher) cut(ctx context.Context, u *unit, r round, pub *publication) (told, fits bool, err error) {
 	most := maxRows / len(u.metrics)
-	for n := len(u.lead().Dimensions); ; n-- {
-		q := u.cells(r, n, most)
+	all, g := len(u.lead().Dimensions), u.guard()
+	// Without a guard a statement costs half as much, and finds out as well how
+	// many dimensions are too many.
+	probing := false
+	for n := all; ; n-- {
+		if n < 0 { // somebody has too much of the whole
+			n, g = all, nil
+		}
+		with := g
+		if probing {
+			with = nil
+		}
+		q := u.cells(r, n, most, with)
 		result, err := p.c.Warehouse.Rows(ctx, q.sql, q.params)
 		if n > 0 && (errors.Is(err, fault.Exhausted) || err == nil && len(result.Rows) > most) {
+			probing = len(g) > 0
 			continue
 		}
 		if err != nil {
-			return false, err
+			return false, false, err
+		}
+		if probing {
+			probing = false
+			n++ // the same once more
+			continue
+		}
+		if len(result.Rows) == 0 && len(g) > 0 {
+			continue
 		}
 		cuts, err := u.cutsOf(result.Rows)
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
-		var all []coordinates
-		size := 0
-		for _, c := range cuts {
-			for _, m := range u.metrics {
-				at := coordinates{m.Name, dayCells, r.first, r.last, m.Cube(), c.told}
-				all, size = append(all, at), size+at.size()
-			}
-		}
+		cells, size := u.sumCells(r, cuts, len(g) > 0)
 		if n > 0 && size > maxBytes {
 			continue
 		}
-		if len(all) > pub.room() || pub.size+size > maxBytes {
-			return false, nil
+		if len(cells) > pub.room() || pub.size+size > maxBytes {
+			return false, false, nil
+		}
+		if len(cells) == 0 {
+			return false, true, nil
 		}
 		for _, d := range days(r.first, r.last) {
 			r.waiting[d] = pub.floor // for what else is cut of the same days
 		}
-		for i, at := range all {
-			of := i % len(u.metrics)
-			pub.add(u, at, p.noisy(u.metrics[of], cuts[i/len(u.metrics)].values[of]))
+		for _, c := range cells {
+			pub.add(u, c.coordinates, p.noisy(c.of, c.n))
 		}
-		return true, nil
+		return true, true, nil
 	}
+}
+
+// A sumCell is a cell of one metric, without noise.
+type sumCell struct {
+	coordinates
+	of *policy.Metric
+	n  int64
+}
+
+// sumCells are the cells of a round: of sums about people those that were guarded.
+func (u *unit) sumCells(r round, cuts []cut, guarded bool) (cells []sumCell, size int) {
+	for _, c := range cuts {
+		for i, m := range u.metrics {
+			if m.Dominance > 0 && !guarded {
+				continue
+			}
+			at := coordinates{m.Name, dayCells, r.first, r.last, m.Cube(), c.told}
+			cells, size = append(cells, sumCell{at, m, c.values[i]}), size+at.size()
+		}
+	}
+	return cells, size
 }

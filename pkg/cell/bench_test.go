@@ -14,14 +14,14 @@ import (
 )
 
 // BenchmarkPublish publishes access events of one service, by the built-in
-// policy with its seven dimensions: a day of a million, and with
-// LETHE_TEST_LONG=1 twenty million of thirty days. Reported are the time until
+// policy with its seven dimensions: a day of a million, and where
+// LETHE_BENCH_EVENTS is set as many as it says of thirty days. Reported are the time until
 // nothing is left to publish, the statements and the engine's processor time
 // that took, and what there is then: cells, and bytes on the clean log.
 func BenchmarkPublish(b *testing.B) {
 	sizes := []struct{ rows, days int }{{1_000_000, 1}}
-	if long() {
-		sizes = append(sizes, struct{ rows, days int }{20_000_000, 30})
+	if n := lethetest.BenchEvents(b, 0); n > 0 {
+		sizes = append(sizes, struct{ rows, days int }{n, 30})
 	}
 	for _, size := range sizes {
 		b.Run(fmt.Sprintf("rows=%d/days=%d", size.rows, size.days), func(b *testing.B) {

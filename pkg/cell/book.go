@@ -179,19 +179,28 @@ func (b *book) due(at time.Duration, p patience) bool {
 	return b.now != nil && b.now.due(at, p) || len(b.days) > 0 && !b.pooled
 }
 
-// waits says whether anything will be due without another row.
-func (b *book) waits() bool {
-	for _, s := range b.days {
+// oldest is since when something waits that will be looked at without another
+// row; forever where nothing does.
+func (b *book) oldest() time.Duration {
+	oldest := forever
+	at := func(s *pace) {
 		if s.willBe() {
-			return true
+			oldest = min(oldest, s.since)
 		}
+	}
+	for _, s := range b.days {
+		at(&s.pace)
 	}
 	for _, s := range b.windows {
-		if s.willBe() {
-			return true
-		}
+		at(&s.pace)
 	}
-	return b.now != nil && b.now.willBe() || len(b.days) > 0 && !b.pooled
+	if b.now != nil {
+		at(b.now)
+	}
+	if len(b.days) > 0 && !b.pooled {
+		return 0
+	}
+	return oldest
 }
 
 func (b *book) earliest() string { return slices.Min(slices.Collect(maps.Keys(b.days))) }

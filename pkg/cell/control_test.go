@@ -2,6 +2,7 @@ package cell_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,13 @@ func TestTheModelNoticesWhenAProtectionIsOff(t *testing.T) {
 	visits = append(visits, people(43, 3, visit{at: yesterday, page: "/c", code: 2})...)
 	visits = append(visits, people(50, 4, visit{at: yesterday, page: "/d", code: 1})...)
 	visits = append(visits, people(54, 4, visit{at: yesterday, page: "/d", code: 2})...)
+	// One of "/b" has nearly all of it, and of all that is small together.
+	var whale []visit
+	whale = append(whale, people(1, 9, visit{at: yesterday, page: "/", code: 1, size: 40})...)
+	whale = append(whale, people(20, 1, visit{at: yesterday, page: "/b", code: 2, size: 300})...)
+	whale = append(whale, people(21, 6, visit{at: yesterday, page: "/b", code: 2, size: 1})...)
+	whale = append(whale, people(40, 6, visit{at: yesterday, page: "/c", code: 1, size: 10})...)
+	whale = append(whale, people(60, 11, visit{at: yesterday, page: "/e", code: 1, size: 40})...)
 	today := people(1, 8, visit{at: noon.Add(-time.Hour), page: "/", code: 1})
 	few := people(9, 9, visit{at: noon.Add(-time.Hour), page: "/", code: 1}) // fewer than it waits for
 	more := people(20, 17, visit{at: noon.Add(-time.Hour), page: "/", code: 1})
@@ -48,8 +56,11 @@ func TestTheModelNoticesWhenAProtectionIsOff(t *testing.T) {
 		{"nothing", "\x00", "", ""},
 		{"k of a cell", "_n3 < 5", "_n3 < 1", "should be"},
 		{"folding level by level", "_n1 < 5", "_n1 < 500", "should be"},
-		{"what is left over takes in a cell", "_n0 >= 5,", "_n0 >= 0,", "should be"},
-		{"what is left over is not lost", "_n0 >= 5,", "1, _c0, 0,", "should be"},
+		{"what is left over takes in a cell", "_n0 >= 5 AND", "_n0 >= 0 AND", "should be"},
+		{"what is left over is not lost", "_n0 >= 5 AND", "1, _c0, 0 AND", "should be"},
+		{"nobody has too much of a leaf", "OR 100 * _g3", "OR 0 * _g3", "should be"},
+		{"nobody has too much of what is left over", "AND NOT (0 OR 100", "AND NOT (0 OR 0", "should be"},
+		{"as much is taken in as it takes", "AND 100 * (_g0", "AND 0 * (_g0", "should be"},
 		{"what is in cells does not wait", " AND log_seq > ", " AND log_seq + 1000000 > ", "should be"},
 		{"a day that is not over waits for more", "toInt64(uniqExactIf(_token, NOT _waits AND", "toInt64(uniqExactIf(_token, 0 AND", "not over"},
 		{"what is published counts", "toInt64(sum(value)), max(toUInt64(through))", "toInt64(0), max(toUInt64(through))", "there never were more"},
@@ -63,7 +74,7 @@ func TestTheModelNoticesWhenAProtectionIsOff(t *testing.T) {
 			s.p = publisher(t, config)
 			s.p.Hurry()
 			var wrong []string
-			for _, batch := range [][]visit{append(visits, today...), few, more} {
+			for _, batch := range [][]visit{slices.Concat(visits, today), whale, few, more} {
 				for i := range batch {
 					batch[i].tenant = w.tenant
 				}

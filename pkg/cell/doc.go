@@ -17,10 +17,11 @@
 // cell yet, when it has at least k subjects together: leaves by all dimensions
 // of the metric; those under k folded along the declared order, the last
 // dimension first, with their siblings; what is left over at the top takes in
-// the smallest cell where it is under k itself ([unit.cells]). How far a day is
-// cut stands in its cells. What comes late waits for the next round. What is
-// left of days that are over, under k each, becomes one cell of several days of
-// a month (remainders).
+// the smallest cell where it is under k itself ([unit.cells]). A cell of which
+// one subject has too much of a sum is folded like one of too few ([guard]). How
+// far a day is cut stands in its cells. What comes late waits for the next
+// round. What is left of days that are over, under k each, becomes one cell of
+// several days of a month (remainders).
 //
 // Rounds come when a service has been quiet for [Config.Settle], or after half a
 // minute without quiet, so that a day that is imported whole is cut once, in
@@ -45,8 +46,9 @@
 // # What it does not do
 //
 // It keeps no record of its own: what it knows it reads from the warehouse. It
-// opens no frame. It stores no count of the subjects behind a cell anywhere, and
-// its metrics and logs say nothing about what waits.
+// opens no frame. It stores no count of the subjects behind a cell anywhere, but
+// the k under which it was cut, and its metrics and logs say nothing about what
+// waits. Neither does [AsOf], which tells analysts how far it is.
 //
 // # Concurrency
 //

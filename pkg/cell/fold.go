@@ -2,6 +2,7 @@ package cell
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,9 +52,12 @@ type cut struct {
 // cell too where it has k subjects. Where it has fewer, it takes in the cell
 // with the fewest subjects: whoever adds up all cells and takes those away that
 // tell something is left with at least k.
-func (u *unit) cells(r round, n, most int) *query {
+//
+// A leaf of which one subject has too much is folded like one of too few
+// ([guard]), and what is left over takes in cells until nobody has.
+func (u *unit) cells(r round, n, most int, g guard) *query {
 	q := newQuery()
-	columns := u.subject(strconv.FormatInt(r.epoch, 10))
+	columns := append(u.subject(strconv.FormatInt(r.epoch, 10)), g.columns(r)...)
 	for i, d := range u.lead().Dimensions[:n] {
 		columns = append(columns, u.told(d)+" AS "+dim(i))
 	}
@@ -78,27 +82,31 @@ func (u *unit) cells(r round, n, most int) *query {
 	// keys changed out of turn.
 	subjects := fmt.Sprintf("uniqExactIfState(_token, _root = %d AND _token != 0)", r.root)
 	sql := fmt.Sprintf("SELECT %s, CAST([], '%s') AS _c%d\nFROM (%s)\n%s",
-		strings.Join(append(dims(n), subjects+" AS _s"+strconv.Itoa(n), leaves), ", "), cellsType, n, rows, groupBy(n))
+		strings.Join(slices.Concat(dims(n), []string{subjects + " AS _s" + strconv.Itoa(n), leaves}, g.leaves(n)), ", "), cellsType, n, rows, groupBy(n))
 	for l := n; l > 0; l-- {
-		sql = fmt.Sprintf("SELECT *, finalizeAggregation(_s%d) AS _n%d\nFROM (%s)", l, l, sql)
-		small := fmt.Sprintf("_n%d < %d", l, k)
-		kept := fmt.Sprintf("if(%s, _c%d, arrayPushBack(_c%d, tuple(toUInt8(%d), %s, _v%d, _n%d)))", small, l, l, l, array(dims(l)), l, l)
-		sql = fmt.Sprintf("SELECT %s\nFROM (%s)\n%s", strings.Join(append(dims(l-1),
+		sql = fmt.Sprintf("SELECT *, finalizeAggregation(_s%d) AS _n%d, %s AS _g%d\nFROM (%s)", l, l, g.most(l, k), l, sql)
+		small := fmt.Sprintf("(_n%d < %d OR %s)", l, k, g.tooMuch(l))
+		kept := fmt.Sprintf("if(%s, _c%d, arrayPushBack(_c%d, tuple(toUInt8(%d), %s, _v%d, _n%d, _g%d)))", small, l, l, l, array(dims(l)), l, l, l)
+		sql = fmt.Sprintf("SELECT %s\nFROM (%s)\n%s", strings.Join(slices.Concat(dims(l-1), []string{
 			fmt.Sprintf("uniqExactIfMergeStateIf(_s%d, %s) AS _s%d", l, small, l-1),
 			fmt.Sprintf("sumForEachIf(_v%d, %s) AS _v%d", l, small, l-1),
-			fmt.Sprintf("groupArrayArray(%s) AS _c%d", kept, l-1)), ", "), sql, groupBy(l-1))
+			fmt.Sprintf("groupArrayArray(%s) AS _c%d", kept, l-1)}, g.merged(l, small)), ", "), sql, groupBy(l-1))
 	}
-	sql = "SELECT _v0, _c0, finalizeAggregation(_s0) AS _n0, arraySort(c -> (c.4, c.1, c.2), _c0) AS _least\nFROM (" + sql + ")"
+	sql = "SELECT _v0, _c0, finalizeAggregation(_s0) AS _n0, " + g.most(0, 0) + " AS _g0, arraySort(c -> (c.4, c.1, c.2), _c0) AS _least, " +
+		g.enough() + " AS _takes\nFROM (" + sql + ")"
 	sql = fmt.Sprintf("SELECT arrayJoin(multiIf(_v0[1] = 0, _c0,"+
-		" _n0 >= %d, arrayPushBack(_c0, tuple(toUInt8(0), emptyArrayString(), _v0, _n0)),"+
-		" empty(_c0), _c0,"+
-		" arrayPushBack(arrayPopFront(_least), tuple(toUInt8(0), emptyArrayString(), arrayMap((a, b) -> a + b, _v0, _least[1].3), _n0)))) AS _cell"+
-		"\nFROM (%s)", k, sql)
+		" _n0 >= %d AND NOT %s, arrayPushBack(_c0, tuple(toUInt8(0), emptyArrayString(), _v0, _n0, _g0)),"+
+		" _takes = 0, CAST([], '%s'),"+
+		" arrayPushBack(arraySlice(_least, _takes + 1), tuple(toUInt8(0), emptyArrayString(),"+
+		" arrayReduce('sumForEach', arrayPushFront(arrayMap(c -> c.3, arraySlice(_least, 1, _takes)), _v0)), _n0, _g0)))) AS _cell"+
+		"\nFROM (%s)", k, g.tooMuch(0), cellsType, sql)
 	q.sql = fmt.Sprintf("SELECT _cell.1, _cell.2, _cell.3\nFROM (%s)\nLIMIT %d", sql, most+1)
 	return q
 }
 
-const cellsType = "Array(Tuple(UInt8, Array(String), Array(Int64), UInt64))"
+// Of a cell that is not cut yet: its level, what it tells, its values, how many
+// subjects it has, and what [guard.most] says of it.
+const cellsType = "Array(Tuple(UInt8, Array(String), Array(Int64), UInt64, Array(Tuple(Float64, Float64))))"
 
 func array(columns []string) string {
 	if len(columns) == 0 {

@@ -80,6 +80,9 @@ func (m *metrics) worked(took time.Duration) { m.took.Observe(took.Seconds()) }
 func (m *metrics) looked(seq uint64, at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if float64(seq) < m.values["looked_seq"] {
+		return
+	}
 	m.values["looked_seq"] = float64(seq)
 	m.seq.Set(float64(seq))
 	m.at.Set(float64(at.Unix()))

@@ -75,11 +75,47 @@ type group struct {
 	rows []*known
 }
 
-// fold cuts rows into cells: the rule of docs, in plain Go.
-func fold(rows []*known) []group {
+// share is what one subject may have of a sum, in percent.
+const share = 80
+
+// sizes are the most that one subject has of a sum, and the sum. Who bears no
+// token may be anybody.
+func sizes(rows []*known) (most, total int) {
+	of := map[int]int{}
+	for _, r := range rows {
+		size := max(r.size, -r.size)
+		total += size
+		if r.person == 0 {
+			most = max(most, size)
+		} else {
+			of[r.person] += size
+			most = max(most, of[r.person])
+		}
+	}
+	return most, total
+}
+
+func dominated(rows []*known) bool {
+	most, total := sizes(rows)
+	return 100*most > share*total
+}
+
+// fold cuts rows into cells: the rule of docs, in plain Go. Where one subject
+// has too much of all, no sums are told.
+func fold(rows []*known) (cells []group, sums bool) {
+	for n := 3; n >= 0; n-- {
+		if cells := foldBy(rows, n, true); len(cells) > 0 {
+			return cells, true
+		}
+	}
+	return foldBy(rows, 3, false), false
+}
+
+func foldBy(rows []*known, n int, guarded bool) []group {
+	few := func(rows []*known) bool { return persons(rows) < k || guarded && dominated(rows) }
 	var cells []group
 	rest := rows
-	for level := 3; level > 0; level-- {
+	for level := n; level > 0; level-- {
 		by := map[string]*group{}
 		for _, r := range rest {
 			told := r.told()[:level]
@@ -91,31 +127,32 @@ func fold(rows []*known) []group {
 		}
 		rest = nil
 		for _, g := range by {
-			if persons(g.rows) >= k {
-				cells = append(cells, *g)
-			} else {
+			if few(g.rows) {
 				rest = append(rest, g.rows...)
+			} else {
+				cells = append(cells, *g)
 			}
 		}
 	}
 	if len(rest) == 0 {
 		return cells
 	}
-	if persons(rest) < k {
-		least := slices.IndexFunc(cells, func(g group) bool { return true })
-		for i, g := range cells {
-			if least < 0 || cmp.Or(cmp.Compare(persons(g.rows), persons(cells[least].rows)),
-				cmp.Compare(len(g.told), len(cells[least].told)), slices.Compare(g.told, cells[least].told)) < 0 {
-				least = i
-			}
-		}
-		if least < 0 {
-			return nil
-		}
-		rest = append(rest, cells[least].rows...)
-		cells = slices.Delete(cells, least, least+1)
+	if !few(rest) {
+		return append(cells, group{rows: rest})
 	}
-	return append(cells, group{rows: rest})
+	slices.SortFunc(cells, func(a, b group) int {
+		return cmp.Or(cmp.Compare(persons(a.rows), persons(b.rows)), cmp.Compare(len(a.told), len(b.told)), slices.Compare(a.told, b.told))
+	})
+	most, total := sizes(rest)
+	for i, g := range cells {
+		m, t := sizes(g.rows)
+		most, total = most+m, total+t // as if the same had the most in each
+		rest = append(rest, g.rows...)
+		if !guarded || 100*most <= share*total {
+			return append(slices.Clone(cells[i+1:]), group{rows: rest})
+		}
+	}
+	return nil
 }
 
 // learn takes in what is published and says what is wrong with it. What it sees
@@ -183,7 +220,8 @@ func (w *world) round(cells []published, today string) (wrong []string) {
 		w.covered[one.Service+d] = uint64(one.Through)
 	}
 	var want, got []string
-	for _, g := range fold(rows) {
+	groups, sums := fold(rows)
+	for _, g := range groups {
 		size := 0
 		for _, r := range g.rows {
 			size += r.size
@@ -195,7 +233,13 @@ func (w *world) round(cells []published, today string) (wrong []string) {
 		if persons(g.rows) < k {
 			wrong = append(wrong, fmt.Sprintf("the model made a cell of %d", persons(g.rows)))
 		}
-		want = append(want, fmt.Sprintf("visits %q %d", strings.Join(g.told, "|"), len(g.rows)), fmt.Sprintf("volume %q %d", strings.Join(g.told, "|"), size))
+		if sums && dominated(g.rows) {
+			wrong = append(wrong, "the model made a cell of which one person has nearly all")
+		}
+		want = append(want, fmt.Sprintf("visits %q %d", strings.Join(g.told, "|"), len(g.rows)))
+		if sums {
+			want = append(want, fmt.Sprintf("volume %q %d", strings.Join(g.told, "|"), size))
+		}
 	}
 	for _, c := range cells {
 		got = append(got, fmt.Sprintf("%s %q %d", c.Metric, c.Told, c.Value))

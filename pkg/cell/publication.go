@@ -43,6 +43,7 @@ type coordinates struct {
 type cell struct {
 	coordinates
 	value int64
+	k     int
 	mark  mark
 }
 
@@ -58,7 +59,7 @@ func (p *publication) room() int {
 }
 
 func (p *publication) add(u *unit, at coordinates, n int64) {
-	p.cells, p.size = append(p.cells, cell{at, n, u.mark}), p.size+at.size()
+	p.cells, p.size = append(p.cells, cell{at, n, u.k(), u.mark}), p.size+at.size()
 }
 
 // then is told what became of what was added.
@@ -150,7 +151,7 @@ func (c cell) row(columns []string, through uint64) []event.Value {
 		policy.ColumnMetric: event.StringValue(c.metric), policy.ColumnBucket: event.StringValue(c.bucket),
 		policy.ColumnFirst: event.StringValue(c.first), policy.ColumnLast: event.StringValue(c.last),
 		policy.ColumnCube: event.StringValue(c.cube), policy.ColumnLevel: event.IntValue(int64(len(c.told))),
-		policy.ColumnValue: event.IntValue(c.value), policy.ColumnThrough: event.IntValue(int64(through)),
+		policy.ColumnValue: event.IntValue(c.value), policy.ColumnK: event.IntValue(int64(c.k)), policy.ColumnThrough: event.IntValue(int64(through)),
 	}
 	for i, v := range c.told {
 		by[policy.ColumnTold(i)] = event.StringValue(v)

@@ -46,15 +46,15 @@ type (
 	}
 )
 
-// Config is what a Publisher is made of. Metrics, Now, Settle, Owner and Random
-// may be unset; everything else is required.
+// Config is what a Publisher is made of. Metrics, Now, Settle, Brief, Owner and
+// Random may be unset; everything else is required.
 type Config struct {
 	Policy    *policy.Policy
 	Log       Log
 	Appender  Appender
 	Keys      Keys
 	Warehouse Warehouse
-	Bucket    eventlog.LeaseBucket // [eventlog.CellBucket]
+	Bucket    eventlog.LeaseBucket // [eventlog.CellBucket]: the lease, and how far it is
 	Logger    *slog.Logger
 	Metrics   prometheus.Registerer
 	// Now is the wall clock; nil is time.Now. The later of it and Lethe's
@@ -63,6 +63,10 @@ type Config struct {
 	// Settle is for how long no row has to come to a service before its rows
 	// are cut; zero is [DefaultSettle].
 	Settle time.Duration
+	// Brief is how long a look may take that is made as often as rows come: of
+	// longer ones, no more than one part in twenty of the time is spent on
+	// each. Zero is 250 milliseconds.
+	Brief time.Duration
 	// Owner names this process in the lease; empty is a random name.
 	Owner string
 	// Random is where noise comes from; nil is crypto/rand.
@@ -82,8 +86,11 @@ type Publisher struct {
 
 	books map[*unit]map[place]*book
 	seen  uint64            // rows through here are in the books
-	last  time.Duration     // when it looked last
 	today map[string]string // by zone, as the books know it
+
+	ticked   time.Time // the last
+	ticks    []tick    // that are not told of yet, in order
+	appended uint64    // the last cells
 }
 
 // errLost ends a look at once: another publisher has the lease, and may be at
@@ -103,6 +110,9 @@ func New(c Config) (*Publisher, error) {
 	if c.Settle <= 0 {
 		c.Settle = DefaultSettle
 	}
+	if c.Brief <= 0 {
+		c.Brief = brief
+	}
 	if c.Owner == "" {
 		c.Owner = rand.Text()
 	}
@@ -115,7 +125,7 @@ func New(c Config) (*Publisher, error) {
 	}
 	p := &Publisher{
 		c: c, cells: c.Warehouse.Table(policy.CellTable), units: all, began: time.Now(), met: newMetrics(c.Metrics, c.Policy),
-		patience: patience{c.Settle, brief},
+		patience: patience{c.Settle, c.Brief},
 		books:    map[*unit]map[place]*book{}, today: map[string]string{},
 	}
 	p.table, _ = c.Policy.Table(policy.CellTable)
@@ -158,24 +168,21 @@ func (p *Publisher) Run(ctx context.Context, ready func()) error {
 	}
 }
 
-const (
-	// noRows is how often to look where no row came: a day may have passed.
-	noRows = 10 * time.Second
-	// afterFailure is when to try again what failed.
-	afterFailure = 2 * time.Second
-)
+// afterFailure is when to try again what failed.
+const afterFailure = 2 * time.Second
 
 // lookIfDue looks when there may be something to do. Most of the time there is
 // not, and the engine is not asked.
 func (p *Publisher) lookIfDue(ctx context.Context) error {
+	at := p.c.Now()
 	state, err := p.c.Log.Consumer(ctx, eventlog.CleanStream, eventlog.CleanConsumer)
 	if err != nil {
 		return err
 	}
-	if state.Floor <= p.seen && p.elapsed()-p.last < noRows && len(p.due()) == 0 {
+	if state.Floor <= p.seen && at.Truncate(every).Equal(p.ticked) && len(p.due()) == 0 {
 		return nil
 	}
-	_, err = p.look(ctx, state.Floor)
+	_, err = p.look(ctx, at, state.Floor)
 	return err
 }
 
@@ -184,15 +191,16 @@ func (p *Publisher) lookIfDue(ctx context.Context) error {
 // loader has loaded it, and until then nothing more is published for the same
 // service. A service for which something goes wrong keeps none of the others.
 func (p *Publisher) Look(ctx context.Context) (published int, err error) {
+	at := p.c.Now()
 	state, err := p.c.Log.Consumer(ctx, eventlog.CleanStream, eventlog.CleanConsumer)
 	if err != nil {
 		return 0, err
 	}
-	return p.look(ctx, state.Floor)
+	return p.look(ctx, at, state.Floor)
 }
 
-func (p *Publisher) look(ctx context.Context, floor uint64) (published int, err error) {
-	p.last = p.elapsed()
+// look looks at what came through the floor, which was read after at.
+func (p *Publisher) look(ctx context.Context, at time.Time, floor uint64) (published int, err error) {
 	if len(p.units) == 0 {
 		return 0, nil
 	}
@@ -203,10 +211,10 @@ func (p *Publisher) look(ctx context.Context, floor uint64) (published int, err 
 	if err := p.gather(ctx, floor, now); err != nil {
 		return 0, err
 	}
+	p.tick(at)
 	due := p.due()
 	if len(due) == 0 {
-		p.looked(now)
-		return 0, nil
+		return 0, p.looked(ctx, floor, now)
 	}
 	ours, err := p.lease.Take(ctx)
 	if err != nil || !ours {
@@ -226,20 +234,16 @@ func (p *Publisher) look(ctx context.Context, floor uint64) (published int, err 
 		}
 	}
 	p.met.worked(p.elapsed() - began)
-	p.looked(now)
-	return published, errors.Join(failed...)
+	return published, errors.Join(append(failed, p.looked(ctx, floor, now))...)
 }
 
-// looked says how far everything was looked at, where nothing is still to be.
-func (p *Publisher) looked(now time.Time) {
-	for _, books := range p.books {
-		for _, b := range books {
-			if b.waits() {
-				return
-			}
-		}
+// looked says how far everything was looked at: to operators, where nothing is
+// still to be, and to analysts.
+func (p *Publisher) looked(ctx context.Context, floor uint64, now time.Time) error {
+	if p.oldest() == forever {
+		p.met.looked(p.seen, now)
 	}
-	p.met.looked(p.seen, now)
+	return p.tell(ctx, floor)
 }
 
 // now is which time it is for retention.
@@ -332,7 +336,10 @@ func (p *Publisher) append(ctx context.Context, pub *publication) (done bool, er
 		return false, err
 	}
 	crashpoint.Reach("cell.sealed")
-	_, err = p.c.Appender.AppendAtomic(ctx, msgs)
+	acks, err := p.c.Appender.AppendAtomic(ctx, msgs)
+	for _, a := range acks {
+		p.appended = max(p.appended, a.Seq)
+	}
 	if errors.Is(err, fault.Conflict) {
 		// Another's, or an attempt of which no answer came, was first.
 		p.c.Logger.Warn("cells to be cut anew", "tenant", pub.tenant, "service", pub.service)

@@ -30,8 +30,8 @@ const (
 
 	// LoaderBucket holds the loader's manifests and books, RetentionBucket
 	// retention's clock and its last inventories, HoldBucket the legal holds,
-	// CellBucket the lease of the publisher of cells, PolicyBucket the documents
-	// of the policy that was applied last.
+	// CellBucket the lease of the publisher of cells and how far it is,
+	// PolicyBucket the documents of the policy that was applied last.
 	LoaderBucket    = "lethe_loader"
 	RetentionBucket = "lethe_retention"
 	HoldBucket      = "lethe_hold"
@@ -88,7 +88,7 @@ func Streams(pol *policy.Policy, limits Limits) []jetstream.StreamConfig {
 		{LoaderBucket, "the loader's open manifests, and how many rows it stored"},
 		{RetentionBucket, "how far retention moved the clock, and its last inventories"},
 		{HoldBucket, "the legal holds"},
-		{CellBucket, "the lease of the publisher of cells"},
+		{CellBucket, "the lease of the publisher of cells, and how far it is"},
 		{PolicyBucket, "the documents of the policy that was applied last"},
 	} {
 		s := stream(bucketPrefix+b.name, b.description, bucketTopic(b.name, ">"), 0, limits.Replicas)

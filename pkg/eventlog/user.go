@@ -62,7 +62,7 @@ func Users() []User {
 			event.CleanTopicsOf(policy.CellTable), get(CleanStream), consumerInfo(CleanStream, CleanConsumer),
 			bucketTopic(CellBucket, ">"), get(bucketPrefix+CellBucket),
 		),
-		service("retention", []string{CommandTopic("clock"), CommandTopic("retain")},
+		service("retention", []string{CommandTopic("clock"), CommandTopic("clock-reject"), CommandTopic("retain")},
 			info(RawStream), info(CleanStream), info(QuarantineStream),
 			purge(RawStream), purge(CleanStream), purge(QuarantineStream),
 			remove(RawStream), remove(CleanStream), remove(QuarantineStream),
@@ -85,6 +85,8 @@ func Users() []User {
 		service("analyst", nil,
 			// Whoever asks goes on record first.
 			AuditTopic("access"),
+			// How far the publisher of cells is.
+			get(bucketPrefix+CellBucket),
 		),
 		service("compliance", nil,
 			append(append(reading(AuditStream, AuditConsumer), looking()...),

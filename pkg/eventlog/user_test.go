@@ -91,7 +91,7 @@ func deeds() []deed {
 		"KV_lethe_retention": {"retention", "compliance"},
 		"KV_lethe_hold":      {"retention", "compliance"},
 		"KV_lethe_policy":    {"compliance"},
-		"KV_lethe_cells":     {"cells"},
+		"KV_lethe_cells":     {"cells", "analyst"},
 	})
 	stream("look up directly in", "$JS.API.DIRECT.GET.", `{"seq":1}`, false, nil)
 	stream("delete from", "$JS.API.STREAM.MSG.DELETE.", `{"seq":1000000}`, false, map[string][]string{

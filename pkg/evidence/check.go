@@ -178,14 +178,6 @@ func (c *checker) limits() {
 // enough is how many examples a sentence names.
 const enough = 5
 
-// some lists the first few of many things.
-func some(things []string) string {
-	if len(things) <= enough+1 {
-		return strings.Join(things, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(things[:enough], ", "), len(things)-enough)
-}
-
 // count writes "1 key" or "1,234 keys".
 func count[N int | int64 | uint64](n N, one, many string) string {
 	if n == 1 {

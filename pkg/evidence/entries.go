@@ -7,6 +7,7 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 
 	"github.com/lethe-pipeline/lethe/pkg/audit"
+	"github.com/lethe-pipeline/lethe/pkg/verify"
 )
 
 // Tolerance is how far an entry's time may lie before that of an entry that
@@ -65,13 +66,13 @@ func (c *checker) read() {
 	c.r.To, c.r.Entries = latest, len(c.entries)
 	entries := func(n int) string { return count(n, "entry", "entries") }
 	if n := len(unreadable); n > 0 {
-		c.problem("The log holds %s that cannot be read: %s.", entries(n), some(unreadable))
+		c.problem("The log holds %s that cannot be read: %s.", entries(n), verify.Some(unreadable))
 	}
 	if n := len(repeated); n > 0 {
-		c.problem("The log holds %s a second time: %s.", entries(n), some(repeated))
+		c.problem("The log holds %s a second time: %s.", entries(n), verify.Some(repeated))
 	}
 	if n := len(backward); n > 0 {
-		c.problem("The log holds %s dated more than %s before one that was recorded earlier: %s.", entries(n), period(Tolerance), some(backward))
+		c.problem("The log holds %s dated more than %s before one that was recorded earlier: %s.", entries(n), period(Tolerance), verify.Some(backward))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/audit"
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
+	"github.com/lethe-pipeline/lethe/pkg/verify"
 )
 
 // Names of keys are those of keyring.KeyInfo: kind, name and period, with
@@ -135,16 +136,16 @@ func (c *checker) keys() {
 	}
 	missing, days := c.unsealed(destroyed)
 	if len(again) > 0 {
-		c.problem("%s made again after a destruction had been put on record: %s.", capital(wasWere(len(again), "key")), some(again))
+		c.problem("%s made again after a destruction had been put on record: %s.", capital(wasWere(len(again), "key")), verify.Some(again))
 	}
 	if len(left) > 0 {
-		c.problem("No destruction is on record of %s past rule and grace: %s.", count(len(left), "key", "keys"), some(left))
+		c.problem("No destruction is on record of %s past rule and grace: %s.", count(len(left), "key", "keys"), verify.Some(left))
 	}
 	if len(late) > 0 {
-		c.problem("%s destroyed later than 24 hours after the end of the expiry day: %s.", capital(wasWere(len(late), "key")), some(late))
+		c.problem("%s destroyed later than 24 hours after the end of the expiry day: %s.", capital(wasWere(len(late), "key")), verify.Some(late))
 	}
 	if len(missing) > 0 {
-		c.problem("The key is not on record as destroyed in time for %s whose rows expired: %s.", count(len(missing), "deletion class and day", "deletion classes and days"), some(missing))
+		c.problem("The key is not on record as destroyed in time for %s whose rows expired: %s.", count(len(missing), "deletion class and day", "deletion classes and days"), verify.Some(missing))
 	}
 	if n := len(destroyed); n > 0 && len(again)+len(left)+len(late) == 0 {
 		c.proved("%s destroyed, as the record says, and none of them made again, among them every key of raw frames, of quarantine, of rows and of tokens that was made in this time and is past its rule.", capital(wasWere(n, "key")))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lethe-pipeline/lethe/pkg/audit"
 	"github.com/lethe-pipeline/lethe/pkg/event"
+	"github.com/lethe-pipeline/lethe/pkg/verify"
 )
 
 // A cell is one partition of a table: the rows of one expiry day.
@@ -78,10 +79,10 @@ func (c *checker) removals() map[cell]gone {
 	}
 	c.facts.Removals, c.facts.Files = months.list(), files.list()
 	if len(unannounced) > 0 {
-		c.problem("%s removed without having been announced on record first: %s.", capital(wasWere(len(unannounced), "partition")), some(unannounced))
+		c.problem("%s removed without having been announced on record first: %s.", capital(wasWere(len(unannounced), "partition")), verify.Some(unannounced))
 	}
 	if len(early) > 0 {
-		c.problem("%s removed as expired before the expiry day had ended: %s.", capital(wasWere(len(early), "partition")), some(early))
+		c.problem("%s removed as expired before the expiry day had ended: %s.", capital(wasWere(len(early), "partition")), verify.Some(early))
 	}
 	c.tellShortened(short)
 	return out
@@ -144,10 +145,10 @@ func (c *checker) partitions() {
 		}
 	}
 	if len(left) > 0 {
-		c.problem("%s past rule and grace, and not on record as confirmed gone: %s.", capital(isAre(len(left), "partition")), some(left))
+		c.problem("%s past rule and grace, and not on record as confirmed gone: %s.", capital(isAre(len(left), "partition")), verify.Some(left))
 	}
 	if len(late) > 0 {
-		c.problem("%s confirmed gone only later than 24 hours after the end of the expiry day: %s.", capital(wasWere(len(late), "partition")), some(late))
+		c.problem("%s confirmed gone only later than 24 hours after the end of the expiry day: %s.", capital(wasWere(len(late), "partition")), verify.Some(late))
 	}
 	c.r.Due.Partitions = len(c.expired)
 	if n > 0 && len(left)+len(late) == 0 {

@@ -54,7 +54,7 @@ func (c *checker) ahead() {
 	runs = append(runs, c.unaccepted(&runAt, len(c.entries), accepted)...)
 	if n := len(runs); n > 0 {
 		c.problem("In %s of retention Lethe's clock was more than %s ahead of the time at which the run was recorded, and no jump of the clock was accepted on record that says why: what was destroyed then may have been destroyed early. %s.",
-			count(n, "run", "runs"), count(int(audit.MaxJump/aDay), "day", "days"), capital(some(runs)))
+			count(n, "run", "runs"), count(int(audit.MaxJump/aDay), "day", "days"), capital(verify.Some(runs)))
 	}
 }
 
@@ -138,7 +138,7 @@ func (c *checker) ran() {
 	case len(gaps) > 0 && len(c.runs) == 0:
 		c.problem("No retention run is on record from %s to %s.", first, event.DayOf(last.Start().AddDate(0, 0, -1)))
 	case len(gaps) > 0:
-		c.problem("On %d of %s no retention run is on record: %s.", len(gaps), count(n, "day", "days"), some(spans(gaps)))
+		c.problem("On %d of %s no retention run is on record: %s.", len(gaps), count(n, "day", "days"), verify.Some(spans(gaps)))
 	case n > 0:
 		c.proved("Retention ran on %s, from %s to %s.", each(n), first, event.DayOf(last.Start().AddDate(0, 0, -1)))
 	default:
@@ -226,10 +226,10 @@ func (c *checker) holds() {
 		}
 	}
 	if len(open) > 0 {
-		c.problem("%s past deadline and grace and not on record as ended: %s.", capital(isAre(len(open), "legal hold")), some(open))
+		c.problem("%s past deadline and grace and not on record as ended: %s.", capital(isAre(len(open), "legal hold")), verify.Some(open))
 	}
 	if len(late) > 0 {
-		c.problem("%s ended after deadline and grace: %s.", capital(count(len(late), "legal hold", "legal holds")), some(late))
+		c.problem("%s ended after deadline and grace: %s.", capital(count(len(late), "legal hold", "legal holds")), verify.Some(late))
 	}
 	if n := len(c.facts.Holds); n > 0 && len(open)+len(late) == 0 {
 		c.proved("Of %s on record, none outlived its deadline.", count(n, "legal hold", "legal holds"))
@@ -280,7 +280,7 @@ func (c *checker) report() {
 		}
 	}
 	if len(not) > 0 {
-		c.not("What is at places that were not looked at: %s.", some(not))
+		c.not("What is at places that were not looked at: %s.", verify.Some(not))
 	}
 }
 

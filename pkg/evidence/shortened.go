@@ -5,6 +5,7 @@ import (
 
 	"github.com/lethe-pipeline/lethe/pkg/audit"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
+	"github.com/lethe-pipeline/lethe/pkg/verify"
 )
 
 const governsEvents = "events"
@@ -90,10 +91,10 @@ func outlasts(p, other policy.Period) bool {
 
 func (c *checker) tellShortened(s shortening) {
 	if len(s.early) > 0 {
-		c.problem("%s lost rows that the rule still kept: the removal says that the rule was made shorter, and goes further than the policy on record does: %s.", capital(count(len(s.early), "partition", "partitions")), some(s.early))
+		c.problem("%s lost rows that the rule still kept: the removal says that the rule was made shorter, and goes further than the policy on record does: %s.", capital(count(len(s.early), "partition", "partitions")), verify.Some(s.early))
 	}
 	if len(s.open) > 0 {
-		c.not("That %s had to lose rows before the expiry day: the removal says that the rule was made shorter, and no policy that made it shorter is on record before it in this bundle: %s. A bundle of everything ('lethe audit export') may have it.", count(len(s.open), "partition", "partitions"), some(s.open))
+		c.not("That %s had to lose rows before the expiry day: the removal says that the rule was made shorter, and no policy that made it shorter is on record before it in this bundle: %s. A bundle of everything ('lethe audit export') may have it.", count(len(s.open), "partition", "partitions"), verify.Some(s.open))
 	}
 	if len(s.right) > 0 {
 		c.proved("%s lost rows before the expiry day because the rule was made shorter: the policy that did so is on record before, and the cut-off is that of the shorter rule.", capital(count(len(s.right), "partition", "partitions")))

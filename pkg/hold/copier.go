@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/lethe-pipeline/lethe/pkg/audit"
+	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
@@ -46,6 +47,8 @@ type (
 		HeldThrough(ctx context.Context, tables []*policy.Table, h warehouse.Held) (uint64, error)
 		CopyHeld(ctx context.Context, t *policy.Table, h warehouse.Held) (uint64, error)
 		CountHeld(ctx context.Context, hold string) (uint64, error)
+		HeldIDs(ctx context.Context, t *policy.Table, hold string, ids []event.ID) (map[event.ID]bool, error)
+		InsertHeld(ctx context.Context, b *warehouse.Batch, hold string, until event.Day, token string) error
 	}
 )
 
@@ -260,7 +263,7 @@ func (c *Copier) step(ctx context.Context, h Hold, floor uint64, now time.Time) 
 			return h, err
 		}
 	}
-	// H1: from here on retention waits for H5 before it ends the hold.
+	// H1: from here on retention waits for H6 before it ends the hold.
 	h, err := c.store.update(ctx, h.ID, func(h *Hold) error {
 		if h.Over(now) {
 			return errOver
@@ -277,12 +280,15 @@ func (c *Copier) step(ctx context.Context, h Hold, floor uint64, now time.Time) 
 	if err := c.rows(ctx, h); err != nil { // H3
 		return h, err
 	}
+	if err := c.restore(ctx, h, now); err != nil { // H4
+		return h, err
+	}
 	rows, frames, err := c.count(ctx, h)
 	if err != nil {
 		return h, err
 	}
 	if rows != h.Rows || frames != h.Frames {
-		// H4
+		// H5
 		err := c.c.Recorder.Record(ctx, audit.KindHold, audit.Hold{
 			Verb: "copied", ID: h.ID, Deadline: h.Deadline, Floor: h.Upto, Rows: rows, Frames: frames,
 		})
@@ -294,7 +300,7 @@ func (c *Copier) step(ctx context.Context, h Hold, floor uint64, now time.Time) 
 	if err := c.lease.Keep(ctx); err != nil {
 		return h, err
 	}
-	// H5
+	// H6
 	done := h.Upto
 	h, err = c.store.update(ctx, h.ID, func(h *Hold) error {
 		if done > h.Floor {
@@ -330,7 +336,7 @@ const smallRange = 400
 func (c *Copier) tables(h Hold) []*policy.Table {
 	var out []*policy.Table
 	for _, t := range warehouse.HoldTables(c.c.Policy) {
-		if h.coversTable(t.Name) {
+		if h.CoversTable(t.Name) {
 			out = append(out, t)
 		}
 	}

@@ -131,22 +131,7 @@ func (c *Copier) appendOnce(ctx context.Context, h Hold, waiting []copied) error
 // frame makes the copy of a clean frame; nil is one of which nothing is to be
 // copied, or nothing can any more.
 func (c *Copier) frame(ctx context.Context, h Hold, msg eventlog.Received) (*eventlog.Message, error) {
-	o, header, sealed, err := original(msg.Data)
-	if err != nil {
-		return nil, err
-	}
-	t, known := c.c.Policy.Table(o.Table)
-	if !known || t.Class.Lasting || !h.Covers(o.Table, o.Tenant, o.Service) || !o.Day.End().After(h.Added) || !h.coversDay(o.Class, o.Day) {
-		return nil, nil
-	}
-	body, err := c.c.Keys.OpenClean(ctx, o.Tenant, o.Class, string(o.Day), header, sealed)
-	if errors.Is(err, keyring.ErrDestroyed) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	body, n, err := event.KeepRows(body, h.keeps(t))
+	o, body, n, err := c.covered(ctx, h, msg)
 	if err != nil || n == 0 {
 		return nil, err
 	}
@@ -166,6 +151,28 @@ func (c *Copier) frame(ctx context.Context, h Hold, msg eventlog.Received) (*eve
 		ID:    "hold/" + h.ID + "/" + strconv.FormatUint(msg.Seq, 10),
 		Data:  data,
 	}, nil
+}
+
+// covered opens a clean frame and returns the n of its rows that a hold covers;
+// none of one of which nothing is to be copied, or nothing can any more.
+func (c *Copier) covered(ctx context.Context, h Hold, msg eventlog.Received) (o event.CleanHeader, body []byte, n int, err error) {
+	o, header, sealed, err := original(msg.Data)
+	if err != nil {
+		return o, nil, 0, err
+	}
+	t, known := c.c.Policy.Table(o.Table)
+	if !known || t.Class.Lasting || !h.Covers(o.Table, o.Tenant, o.Service) || !o.Day.End().After(h.Added) || !h.coversDay(o.Class, o.Day) {
+		return o, nil, 0, nil
+	}
+	body, err = c.c.Keys.OpenClean(ctx, o.Tenant, o.Class, string(o.Day), header, sealed)
+	if errors.Is(err, keyring.ErrDestroyed) {
+		return o, nil, 0, nil
+	}
+	if err != nil {
+		return o, nil, 0, err
+	}
+	body, n, err = event.KeepRows(body, h.keeps(t))
+	return o, body, n, err
 }
 
 func (c *Copier) seal(ctx context.Context, h Hold, o event.CleanHeader, seq uint64, body []byte) ([]byte, error) {

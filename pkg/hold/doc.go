@@ -21,15 +21,18 @@
 //	H1  the range is durable in the hold's record
 //	H2  its frames are on the hold stream, each with the id hold/<id>/<seq>
 //	H3  its rows are in the hold tables
-//	H4  what was copied is on record
-//	H5  the end of the range is the hold's floor
+//	H4  so are the rows that a late copier finds in no table: made of their frames
+//	H5  what was copied is on record
+//	H6  the end of the range is the hold's floor
 //
 // A crash between two of them repeats the range, and nothing is there twice:
 // frames after the last one that is there alone are appended, and an insert
 // carries a token and leaves out what is there. What was inserted is looked for,
 // and inserted again where a kill undid it. A lease in the bucket keeps a
 // second copier from working at the same time. Retention removes no original
-// that an active hold covers and whose sequence is beyond the hold's floor.
+// that an active hold covers and whose sequence is beyond the hold's floor. The
+// engine's own back-stop knows nothing of holds and removes rows, but not their
+// frames, whose keys wait for the hold too.
 //
 // A hold that reaches into the future goes on copying until its deadline or
 // release. Rows that say nothing about a person stay in any case, and no hold

@@ -4,8 +4,10 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/audit"
+	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 	"github.com/lethe-pipeline/lethe/pkg/hold"
@@ -111,6 +113,10 @@ func (w faultyWarehouse) CopyHeld(ctx context.Context, t *policy.Table, h wareho
 	return out, err
 }
 
+func (w faultyWarehouse) InsertHeld(ctx context.Context, b *warehouse.Batch, hold string, until event.Day, token string) error {
+	return w.f.do(func() error { return w.Warehouse.InsertHeld(ctx, b, hold, until, token) })
+}
+
 func (r faultyRecorder) Record(ctx context.Context, kind audit.Kind, detail any) error {
 	return r.f.do(func() error { return r.Recorder.Record(ctx, kind, detail) })
 }
@@ -136,16 +142,22 @@ func TestNoCrashLosesOrDoublesACopy(t *testing.T) {
 		want[s.publish("shop", s.now, i+1)] = i + 1
 	}
 	s.load()
+	s.withEachFault(15, s.now, want)
+}
+
+// withEachFault copies for a hold that was added at an instant, with each fault.
+func (s *site) withEachFault(least int, added time.Time, want map[uint64]int) {
+	s.t.Helper()
 	good := s.config()
 	for _, kind := range []struct{ landed, dead bool }{{landed: true}, {dead: true}, {landed: true, dead: true}} {
 		deeds := 0
 		for at := 1; ; at++ {
 			f := &faults{at: at, landed: kind.landed, dead: kind.dead}
-			h := s.add(nil)
-			c := copier(t, f.in(good))
+			h := s.add(func(h *hold.Hold) { h.Added = added })
+			c := copier(s.t, f.in(good))
 			c.SetMaxRange(2)
 			c.DisrespectLeases()
-			err := c.Copy(t.Context())
+			err := c.Copy(s.t.Context())
 			if !f.happened() {
 				s.must(err)
 				deeds = f.done
@@ -153,18 +165,18 @@ func TestNoCrashLosesOrDoublesACopy(t *testing.T) {
 				s.forget(h)
 				break
 			}
-			next := copier(t, good)
+			next := copier(s.t, good)
 			next.SetMaxRange(3) // another version, say
 			next.DisrespectLeases()
-			s.must(next.Copy(t.Context()))
+			s.must(next.Copy(s.t.Context()))
 			s.CheckWorld(h, want)
 			s.forget(h)
-			if t.Failed() {
-				t.Fatalf("deed %d, landed %v, dead %v", at, kind.landed, kind.dead)
+			if s.t.Failed() {
+				s.t.Fatalf("deed %d, landed %v, dead %v", at, kind.landed, kind.dead)
 			}
 		}
-		if deeds < 15 {
-			t.Errorf("only %d deeds were tried", deeds)
+		if deeds < least {
+			s.t.Errorf("only %d deeds were tried", deeds)
 		}
 	}
 }

@@ -62,8 +62,10 @@ type Hold struct {
 	Rules map[string]string `json:"rules,omitempty"`
 
 	State State `json:"state"`
-	// Floor is the clean sequence through which everything covered is copied.
-	Floor uint64 `json:"floor"`
+	// Floor is the clean sequence through which everything covered is copied. It
+	// counts the frames of every tenant, so that nobody is told of it, nor of
+	// the range. P14.
+	Floor uint64 `json:"floor,omitzero"`
 	// Upto is the end of the range that is being copied, since Began; none is
 	// when it is not beyond Floor.
 	Upto  uint64    `json:"upto,omitempty"`
@@ -129,7 +131,7 @@ func (h Hold) checkReach(pol *policy.Policy, now time.Time) error {
 		return fault.Invalid.Errorf("a hold's from is not after its deadline: it would cover nothing")
 	}
 	for _, t := range warehouse.HoldTables(pol) {
-		if h.coversTable(t.Name) && (h.To.IsZero() || t.Class.ExpiresAt(h.To.Add(-time.Millisecond)).After(now)) {
+		if h.CoversTable(t.Name) && (h.To.IsZero() || t.Class.ExpiresAt(h.To.Add(-time.Millisecond)).After(now)) {
 			return nil
 		}
 	}
@@ -184,10 +186,11 @@ func (h Hold) Called() string { return cmp.Or(h.Name, h.ID) }
 // service, or lists none. Whether it is active is not asked, and neither is
 // when an event occurred.
 func (h Hold) Covers(table, tenant, service string) bool {
-	return h.Tenant == tenant && h.coversTable(table) && (len(h.Services) == 0 || slices.Contains(h.Services, service))
+	return h.Tenant == tenant && h.CoversTable(table) && (len(h.Services) == 0 || slices.Contains(h.Services, service))
 }
 
-func (h Hold) coversTable(name string) bool {
+// CoversTable says whether a hold lists the table, or none.
+func (h Hold) CoversTable(name string) bool {
 	return len(h.Tables) == 0 || slices.Contains(h.Tables, name)
 }
 

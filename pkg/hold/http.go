@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/access"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
@@ -25,6 +26,9 @@ func (k *Keeper) Routes(mux *http.ServeMux) {
 	k.handle(mux, "GET /v1/holds", []access.Role{access.Officer, access.Operator}, http.StatusOK,
 		func(r *http.Request, p access.Principal) (any, error) {
 			holds, err := k.List(r.Context(), p)
+			for i := range holds {
+				holds[i] = holds[i].told()
+			}
 			return List{holds}, err
 		})
 	k.handle(mux, "POST /v1/holds", officers, http.StatusCreated, func(r *http.Request, p access.Principal) (any, error) {
@@ -32,11 +36,19 @@ func (k *Keeper) Routes(mux *http.ServeMux) {
 		if err := read(r, &q); err != nil {
 			return nil, err
 		}
-		return k.Add(r.Context(), p, q)
+		h, err := k.Add(r.Context(), p, q)
+		return h.told(), err
 	})
 	k.handle(mux, "POST /v1/holds/{id}/release", officers, http.StatusOK, func(r *http.Request, p access.Principal) (any, error) {
-		return k.Release(r.Context(), p, r.PathValue("id"))
+		h, err := k.Release(r.Context(), p, r.PathValue("id"))
+		return h.told(), err
 	})
+}
+
+// told is a hold without how far the log is, which other tenants move. P14.
+func (h Hold) told() Hold {
+	h.Floor, h.Upto, h.Began = 0, 0, time.Time{}
+	return h
 }
 
 // read reads a request strictly. What is wrong in it is not repeated.

@@ -83,7 +83,7 @@ func (k *Keeper) Add(ctx context.Context, by access.Principal, r Request) (Hold,
 		Rules: map[string]string{},
 	}
 	for _, t := range warehouse.HoldTables(k.c.Policy) {
-		if h.coversTable(t.Name) {
+		if h.CoversTable(t.Name) {
 			h.Rules[t.Name] = t.Class.KeyName()
 		}
 	}

@@ -16,7 +16,8 @@ var strictTypes = []reflect.Type{
 	reflect.TypeFor[access.Request](), reflect.TypeFor[access.Rotation](), reflect.TypeFor[hold.Request](),
 }
 
-// fieldSchemas are those of fields whose types say less than is so.
+// fieldSchemas are those of fields whose types say less than is so, and nil of
+// those that no answer has.
 var fieldSchemas map[string]func(*shapes) *Schema
 
 func init() { // the table names functions that lead back to it
@@ -29,6 +30,7 @@ func init() { // the table names functions that lead back to it
 			return &Schema{Type: "object", Additional: &Schema{Type: []string{"string", "integer", "boolean", "null"}}}
 		},
 		"evidence.Bundle.Statement": func(s *shapes) *Schema { return s.of(reflect.TypeFor[evidence.Statement]()) },
+		"hold.Hold.Floor":           untold, "hold.Hold.Upto": untold, "hold.Hold.Began": untold,
 		// An entry of a later version may have a kind that this one does not
 		// know.
 		"audit.Entry.Kind":          kindOfEntry,
@@ -38,6 +40,8 @@ func init() { // the table names functions that lead back to it
 		},
 	}
 }
+
+func untold(*shapes) *Schema { return nil }
 
 func kindOfEntry(*shapes) *Schema {
 	return &Schema{Type: "string", Description: "What the entry is about: one of the kinds that the parameter kind takes, or one of a later version."}

@@ -45,6 +45,11 @@ var operating = table{"operation", "How the flow is, and what changes it (docs/o
 		o.answers(200, "The jump is accepted.", map[string]Media{jsonMedia: {Schema: &Schema{Type: "null"}}})
 		b.fails(o, 409, "No jump is held back.")
 	}},
+	{"POST /v1/clock/reject", "rejectClock", "Undo what somebody set Lethe's clock to", func(b *builder, o *Operation) {
+		o.Description = "Lethe's clock, where somebody set it ahead by hand, goes back to where retention had moved it."
+		o.answers(200, "The clock is Lethe's own again.", map[string]Media{jsonMedia: {Schema: &Schema{Type: "null"}}})
+		b.fails(o, 409, "Nobody has set it by hand.")
+	}},
 	{"POST /v1/retention/run", "runRetention", "Remove what has expired", func(b *builder, o *Operation) {
 		o.Description = "At once, instead of with the next run. It answers when the run has ended."
 		o.answers(200, "The run has ended.", map[string]Media{jsonMedia: {Schema: &Schema{Type: "null"}}})

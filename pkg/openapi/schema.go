@@ -120,7 +120,9 @@ func (s *shapes) fields(c *Schema, t reflect.Type) {
 		}
 		schema := s.of(ft)
 		if change := fieldSchemas[qualified(t)+"."+f.Name]; change != nil {
-			schema = change(s)
+			if schema = change(s); schema == nil {
+				continue
+			}
 		}
 		if text := words.of(t, f.Name); text != "" {
 			schema.Description = text

@@ -73,6 +73,7 @@ const (
 	CommandRebuild    = "rebuild"
 	CommandKeys       = "keys"
 	CommandClock      = "clock"
+	CommandReject     = "clock-reject"
 	CommandRetain     = "retain"
 )
 
@@ -106,6 +107,7 @@ func (o *Operation) Routes(mux *http.ServeMux) {
 	get(o, mux, "POST /v1/quarantine/redrive", operators, passed[RedriveAnswer](o, CommandRedrive, nil), access.Installation, access.Recorded)
 	get(o, mux, "GET /v1/keys", overseers, passed[KeyList](o, CommandKeys, nil), access.Installation)
 	get(o, mux, "POST /v1/clock/confirm", operators, passed[any](o, CommandClock, nil), access.Installation, access.Recorded)
+	get(o, mux, "POST /v1/clock/reject", operators, passed[any](o, CommandReject, nil), access.Installation, access.Recorded)
 	get(o, mux, "POST /v1/retention/run", overseers, passed[any](o, CommandRetain, nil), access.Installation, access.Recorded)
 	get(o, mux, "GET /v1/rebuild", overseers, passed[RebuildState](o, CommandRebuild, RebuildRequest{}), access.Installation)
 	get(o, mux, "POST /v1/rebuild", operators, passed[RebuildState](o, CommandRebuild, RebuildRequest{Start: true}), access.Installation, access.Recorded)

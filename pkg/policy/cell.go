@@ -33,6 +33,9 @@ const (
 	ColumnCube  = "cube"
 	ColumnLevel = "level"
 	ColumnValue = "value"
+	// ColumnK is the k that the metric had when the cell was cut: at least so
+	// many subjects stand behind it. 0 is public.
+	ColumnK = "k"
 	// ColumnThrough is the sequence of the clean log through which rows are
 	// in the cell.
 	ColumnThrough = "through"
@@ -74,6 +77,7 @@ func (c *compiler) cellTable() {
 	}
 	t.Columns = append(t.Columns,
 		number(ColumnValue, "the number, to be added to those of the same coordinates"),
+		number(ColumnK, "how many subjects stand behind it at least, by the policy when it was cut; 0 is public"),
 		number(ColumnThrough, "sequence of the clean log through which rows are in it"))
 	c.tables[CellTable] = t
 }

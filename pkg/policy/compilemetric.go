@@ -49,8 +49,10 @@ func (c *compiler) metric(doc metricDoc) {
 	c.dimensions(doc, m)
 	c.time(doc, m)
 	c.noise(doc, m)
+	c.dominance(doc, m)
 	c.policy.metrics = append(c.policy.metrics, m)
 	c.sameCube(doc, m)
+	c.oneTable(doc, m)
 }
 
 // of resolves the column that a sum adds up.
@@ -155,6 +157,32 @@ func (c *compiler) noise(doc metricDoc, m *Metric) {
 	}
 }
 
+// dominanceDefault is for metrics that say nothing.
+const dominanceDefault = 80
+
+var dominancePattern = regexp.MustCompile(`^([5-9][0-9])%$`)
+
+// dominance resolves which share of a sum one subject may have. P19: a sum over
+// many of whom one has nearly all of it is that one's number.
+func (c *compiler) dominance(doc metricDoc, m *Metric) {
+	if m.Value == Sum && !m.Public {
+		m.Dominance = dominanceDefault
+	}
+	if doc.dominateAt.line == 0 {
+		return
+	}
+	if m.Dominance == 0 {
+		c.problems.add(doc.dominateAt, "belongs to sums about people")
+		return
+	}
+	match := dominancePattern.FindStringSubmatch(doc.dominance)
+	if match == nil {
+		c.problems.add(doc.dominateAt, "must be a share from 50%% to 99%%, such as 80%%")
+		return
+	}
+	m.Dominance, _ = strconv.Atoi(match[1])
+}
+
 // sameCube refuses two ways to cut the rows of one table. P19: a difference of
 // two numbers is made of whole cells only where all numbers are sums of the
 // same cells.
@@ -171,6 +199,17 @@ func (c *compiler) sameCube(doc metricDoc, m *Metric) {
 			c.problems.add(doc.at, "cuts the rows of table %s otherwise than the metric %s: give both the same subject, k, where, dimensions and zone", m.Table.Name, other.Name)
 		}
 		return
+	}
+}
+
+// oneTable refuses to count an event through two of its tables. P19: their rows
+// are the same events, and are cut into cells apart from each other, so that a
+// difference of two numbers could be about fewer than k subjects.
+func (c *compiler) oneTable(doc metricDoc, m *Metric) {
+	through := slices.IndexFunc(c.policy.metrics, func(o *Metric) bool { return o.Table.Event == m.Table.Event })
+	if other := c.policy.metrics[through]; other.Table != m.Table {
+		c.problems.add(doc.at, "counts the event %s through table %s, and the metric %s through table %s: give both the same table",
+			m.Table.Event, m.Table.Name, other.Name, other.Table.Name)
 	}
 }
 

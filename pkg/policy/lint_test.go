@@ -283,6 +283,7 @@ purpose`, "title: !!str Downloads\npurpose", 1},
 	{"sum of what is no number", pipelineFile, "value: count", "value: sum\n    of: edition", 1},
 	{"count of a column", pipelineFile, "value: count", "value: count\n    of: edition", 1},
 	{"two metrics that cut one table otherwise", pipelineFile, "  pro_customers:", twoCubes, 1},
+	{"an event that is counted through two tables", pipelineFile, "  pro_customers:", twoTables, 1},
 	{"buckets of a count", pipelineFile, "value: count", "value: count\n    buckets: [day]", 1},
 	{"bucket that there is not", pipelineFile, "value: distinct", "value: distinct\n    buckets: [day, year]", 1},
 	{"bucket twice", pipelineFile, "value: distinct", "value: distinct\n    buckets: [day, day]", 1},
@@ -291,6 +292,9 @@ purpose`, "title: !!str Downloads\npurpose", 1},
 	{"zone of the machine", pipelineFile, "value: count", "value: count\n    zone: Local", 1},
 	{"noise that is no fraction", pipelineFile, "value: count", "value: count\n    noise: 0.5", 1},
 	{"noise of nothing", pipelineFile, "value: count", "value: count\n    noise: 0/3", 1},
+	{"dominance of a count", pipelineFile, "value: count", "value: count\n    dominance: 80%", 1},
+	{"dominance that is no share", pipelineFile, "value: count", "value: sum\n    of: megabytes\n    dominance: 0.8", 1},
+	{"dominance that is none", pipelineFile, "value: count", "value: sum\n    of: megabytes\n    dominance: 100%", 1},
 	{"subjects by the hour", pipelineFile, "dimensions: [product]", "dimensions: [product, hour]", 1},
 	{"ratio of one metric", pipelineFile, "  pro_customers:", ratioOf("[downloads]"), 1},
 	{"ratio of what is no metric", pipelineFile, "  pro_customers:", ratioOf("[downloads, uploads]"), 1},
@@ -308,6 +312,18 @@ const twoCubes = `  downloads_by_edition:
     value: count
     subject: downloader
     dimensions: [edition]
+
+  pro_customers:`
+
+// twoTables is a metric that counts an event once more, through the table that
+// stays and names nobody.
+const twoTables = `  all_downloads:
+    title: All downloads
+    description: Installers that were downloaded, however few took them.
+    table: download_lasting
+    value: count
+    public: true
+    dimensions: [product]
 
   pro_customers:`
 

@@ -38,7 +38,7 @@ func TestMetricsSayHowTheirCellsAreCut(t *testing.T) {
 		table.Event != "" || table.Pipeline != nil || table.Purpose() == "" {
 		t.Errorf("the table of cells is %+v", table)
 	}
-	if names := strings.Join(table.ColumnNames(), " "); names != "metric bucket first_day last_day cube level d1 d2 d3 d4 d5 d6 d7 d8 value through" {
+	if names := strings.Join(table.ColumnNames(), " "); names != "metric bucket first_day last_day cube level d1 d2 d3 d4 d5 d6 d7 d8 value k through" {
 		t.Errorf("cells have the columns %s", names)
 	}
 }
@@ -53,6 +53,25 @@ func TestAMetricHasTheZoneTheNoiseAndTheBucketsItDeclares(t *testing.T) {
 	m, _ := pol.Metric("pro_customers")
 	if m.Zone.String() != "Europe/Berlin" || m.Noise != (policy.Fraction{Num: 3, Den: 2}) || !cmp.Equal(m.Buckets, []policy.Bucket{policy.Week, policy.Day}) {
 		t.Errorf("zone %s, noise %v, buckets %v", m.Zone, m.Noise, m.Buckets)
+	}
+}
+
+// TestASumHasAShareThatOneSubjectMayHave: P19, where nothing is said, too.
+func TestASumHasAShareThatOneSubjectMayHave(t *testing.T) {
+	pol := builtin(t)
+	for _, m := range pol.Metrics() {
+		if want := map[policy.ValueOf]int{policy.Sum: 80}[m.Value]; m.Dominance != want {
+			t.Errorf("%s: one subject may have %d%%, want %d%%", m.Name, m.Dominance, want)
+		}
+	}
+	files := example(t)
+	files[pipelineFile] = strings.Replace(files[pipelineFile], "value: count", "value: sum\n    of: megabytes\n    dominance: 65%", 1)
+	pol, err := compileWith(t, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, _ := pol.Metric("downloads"); m.Dominance != 65 {
+		t.Errorf("one subject may have %d%%", m.Dominance)
 	}
 }
 

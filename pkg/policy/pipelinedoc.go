@@ -85,6 +85,8 @@ type metricDoc struct {
 	zoneAt     place
 	noise      string
 	noiseAt    place
+	dominance  string
+	dominateAt place
 	where      []conditionDoc
 }
 
@@ -263,7 +265,7 @@ func (r *yamlReader) treatment(e entry) []treatmentDoc {
 }
 
 func (r *yamlReader) metric(e entry) metricDoc {
-	m := r.closed(e.val, e.at, "title", "description", "table", "value", "of", "subject", "public", "k", "dimensions", "buckets", "zone", "noise", "where")
+	m := r.closed(e.val, e.at, "title", "description", "table", "value", "of", "subject", "public", "k", "dimensions", "buckets", "zone", "noise", "dominance", "where")
 	doc := metricDoc{
 		name: e.name, at: e.at,
 		title: r.need(m, "title", e.at), about: r.need(m, "description", e.at), value: r.need(m, "value", e.at),
@@ -272,6 +274,7 @@ func (r *yamlReader) metric(e entry) metricDoc {
 		ofAt: m["of"].at, dimensions: r.texts(m, "dimensions"),
 		buckets: r.texts(m, "buckets"), bucketsAt: m["buckets"].at,
 		zone: r.optional(m, "zone"), zoneAt: m["zone"].at, noise: r.optional(m, "noise"), noiseAt: m["noise"].at,
+		dominance: r.optional(m, "dominance"), dominateAt: m["dominance"].at,
 	}
 	if of, ok := m["of"]; ok && of.val.Kind == yaml.SequenceNode {
 		doc.of = r.list(of)
@@ -279,7 +282,7 @@ func (r *yamlReader) metric(e entry) metricDoc {
 		doc.of = []string{r.text(of)}
 	}
 	if doc.value == string(Ratio) {
-		for _, name := range []string{"table", "subject", "public", "k", "dimensions", "buckets", "zone", "noise", "where"} {
+		for _, name := range []string{"table", "subject", "public", "k", "dimensions", "buckets", "zone", "noise", "dominance", "where"} {
 			if other, ok := m[name]; ok {
 				r.problems.add(other.at, "is that of the metrics that a ratio is of")
 			}

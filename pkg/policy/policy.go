@@ -335,6 +335,11 @@ type Metric struct {
 	// Noise is the ε of the two-sided geometric noise that every cell gets
 	// once, as a fraction; the zero value is none.
 	Noise Fraction
+	// Dominance is the largest share, in percent, that one subject may have of
+	// what a cell of a Sum adds up, without signs; 0 of other values, and where
+	// nobody is counted. (Hundepool et al., Statistical Disclosure Control,
+	// 2012, 4.2.1: the (n,k)-dominance rule with n = 1.)
+	Dominance int
 }
 
 // Fraction is a non-negative rational number.

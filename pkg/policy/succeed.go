@@ -333,6 +333,9 @@ func (d *changes) metrics(old, new *Policy) {
 		if b.Noise != a.Noise {
 			d.add(Note, where, "has other noise in the cells to come")
 		}
+		if a.Dominance > 0 && b.Dominance > a.Dominance {
+			d.add(Tell, where, "shows sums of which one subject has up to %d%%, not %d%%", b.Dominance, a.Dominance)
+		}
 		if a.Value.Additive() && a.Cube() != b.Cube() {
 			d.add(Note, where, "is cut otherwise from here on: by %s, not %s", cutBy(b), cutBy(a))
 		}

@@ -42,6 +42,9 @@ type jump struct {
 // clockRecord is what retention remembers of Lethe's clock.
 type clockRecord struct {
 	At time.Time `json:"at"`
+	// Table is where retention left the clock in the warehouse. It stands there
+	// or further on, unless somebody took it back.
+	Table time.Time `json:"table,omitzero"`
 }
 
 // clocks are the three clocks of a run.
@@ -51,6 +54,8 @@ type clocks struct {
 	// own is how far retention moved it, which decides what is removed.
 	own  time.Time
 	wall time.Time
+	// left is where retention left the table; zero where it does not know.
+	left time.Time
 	// empty says that nothing is stored yet, and no clock is set.
 	empty bool
 }
@@ -120,7 +125,7 @@ func (r *Retention) clocks(ctx context.Context) (c clocks, err error) {
 	if c.table, err = r.c.Warehouse.Clock(ctx); err != nil {
 		return c, err
 	}
-	if c.own, err = r.remembered(ctx, c.table); err != nil {
+	if err = r.remember(ctx, &c); err != nil {
 		return c, err
 	}
 	if c.table.Before(firstClock) {
@@ -142,32 +147,70 @@ func (r *Retention) clocks(ctx context.Context) (c clocks, err error) {
 // may have been put there by anybody. It is 1970 where retention never ran.
 func Clock(bucket audit.InventoryBucket) func(context.Context) (time.Time, error) {
 	return func(ctx context.Context) (time.Time, error) {
-		e, err := bucket.Get(ctx, clockName)
-		var rec clockRecord
-		if errors.Is(err, fault.NotFound) || err == nil && json.Unmarshal(e.Value, &rec) != nil {
-			return time.Unix(0, 0).UTC(), nil
-		}
-		return rec.At.UTC(), err
+		rec, err := readClock(ctx, bucket)
+		return rec.At, err
 	}
 }
 
-// remembered is how far retention moved Lethe's clock. Before it remembered
-// that, it put on record by which clock it ran, and which it accepted.
-func (r *Retention) remembered(ctx context.Context, table time.Time) (time.Time, error) {
-	own, err := Clock(r.c.Bucket)(ctx)
-	if err != nil || own.Unix() > 0 {
-		return own, err
+// readClock reads what retention remembers; what is not readable is nothing.
+func readClock(ctx context.Context, bucket audit.InventoryBucket) (clockRecord, error) {
+	none := clockRecord{At: time.Unix(0, 0).UTC()}
+	e, err := bucket.Get(ctx, clockName)
+	var rec clockRecord
+	if errors.Is(err, fault.NotFound) || err == nil && json.Unmarshal(e.Value, &rec) != nil {
+		return none, nil
 	}
+	if err != nil {
+		return none, err
+	}
+	return clockRecord{rec.At.UTC(), rec.Table.UTC()}, nil
+}
+
+// remember reads how far retention moved Lethe's clock. Before it remembered
+// that, it put on record by which clock it ran, and which it accepted. The record
+// also decides where what it remembers is further ahead of the wall clock than
+// it could have moved it: whoever can write its bucket must not move it for it.
+func (r *Retention) remember(ctx context.Context, c *clocks) error {
+	rec, err := readClock(ctx, r.c.Bucket)
+	if err != nil {
+		return err
+	}
+	c.own, c.left = rec.At, rec.Table
+	unread := c.own.Unix() <= 0
+	if !unread && !c.own.After(c.wall.Add(r.c.MaxJump)) {
+		return nil
+	}
+	until := c.own
+	if unread {
+		until = c.table
+	}
+	recorded, err := r.recorded(ctx, until)
+	switch {
+	case err != nil:
+		return err
+	case unread:
+		c.own = recorded
+	case c.own.After(recorded.Add(r.c.MaxJump)):
+		r.c.Logger.Error("clock remembered not believed", "remembered", c.own, "recorded", recorded, "wall", c.wall)
+		c.own = recorded
+	}
+	return nil
+}
+
+// recorded is the latest instant up to another that Lethe's clock stood at by
+// what is on record; 1970 where nothing is.
+func (r *Retention) recorded(ctx context.Context, until time.Time) (time.Time, error) {
+	latest := time.Unix(0, 0).UTC()
 	for _, kind := range []audit.Kind{audit.KindRun, audit.KindClock} {
 		at, err := r.recordedClock(ctx, kind)
 		if err != nil {
-			return time.Time{}, err
+			return latest, err
 		}
-		if at.After(own) && !at.After(table) {
-			own = at
+		if at.After(latest) && !at.After(until) {
+			latest = at
 		}
 	}
-	return own, nil
+	return latest, nil
 }
 
 // recordedClock is where the last entry of a kind says that Lethe's clock stood.
@@ -188,7 +231,7 @@ func (r *Retention) recordedClock(ctx context.Context, kind audit.Kind) (time.Ti
 	switch {
 	case kind == audit.KindRun && json.Unmarshal(e.Detail, &run) == nil:
 		return run.Clock, nil
-	case kind == audit.KindClock && json.Unmarshal(e.Detail, &clock) == nil && clock.Accepted:
+	case kind == audit.KindClock && json.Unmarshal(e.Detail, &clock) == nil && (clock.Accepted || clock.Rejected):
 		return clock.To, nil
 	}
 	return time.Time{}, nil
@@ -216,8 +259,15 @@ func (r *Retention) calm() {
 }
 
 // sight puts on record that somebody set Lethe's clock by hand, once for each
-// instant that it is set to.
+// instant that it is set to, and that somebody took it back.
 func (r *Retention) sight(ctx context.Context, c clocks) error {
+	if c.left.After(c.table) {
+		err := r.c.Recorder.Record(ctx, audit.KindClock, audit.Clock{From: c.left, To: c.table, ByHand: true, Back: true})
+		if err != nil {
+			return err
+		}
+		r.c.Logger.Error("clock taken back by hand", "clock", c.own, "left", c.left, "table", c.table)
+	}
 	r.meter.foreign(c.foreign())
 	if !c.foreign() {
 		r.foreign = time.Time{}
@@ -240,58 +290,32 @@ func (r *Retention) sight(ctx context.Context, c clocks) error {
 // that looks like somebody else's. While nothing is stored the table stays
 // unset, because it could not go back.
 func (r *Retention) move(ctx context.Context, c clocks, to time.Time) (time.Time, error) {
-	value, err := json.Marshal(clockRecord{to})
-	if err != nil {
-		return time.Time{}, err
+	left := c.left
+	if left.After(c.table) {
+		left = c.table // somebody took it back, and that is on record
 	}
-	if _, err := r.c.Bucket.Put(ctx, clockName, value); err != nil {
+	if err := r.putClock(ctx, clockRecord{to, left}); err != nil {
 		return time.Time{}, err
 	}
 	if to.After(c.table) && !c.empty {
-		if _, err := r.c.Warehouse.Advance(ctx, to); err != nil {
+		at, err := r.c.Warehouse.Advance(ctx, to)
+		if err != nil {
 			return time.Time{}, err
+		}
+		if at.After(left) && !at.After(to) {
+			if err := r.putClock(ctx, clockRecord{to, at}); err != nil {
+				return time.Time{}, err
+			}
 		}
 	}
 	r.meter.stands(to)
 	return to, nil
 }
 
-// ConfirmClock moves Lethe's clock to the wall clock, however far that is, or,
-// where the wall clock is not ahead and somebody set Lethe's by hand, takes it
-// for what was meant. It is an operator's act, and goes on record first. Where
-// nothing is held back, it is [fault.Conflict].
-func (r *Retention) ConfirmClock(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	c, err := r.clocks(ctx)
-	if err != nil {
-		return err
-	}
-	switch {
-	case c.held(r.c.MaxJump):
-		_, err = r.accept(ctx, c, c.wall)
-	case c.foreign():
-		_, err = r.accept(ctx, c, c.table)
-	default:
-		return fault.Conflict.Errorf("no jump of the clock is held back")
+func (r *Retention) putClock(ctx context.Context, rec clockRecord) error {
+	value, err := json.Marshal(rec)
+	if err == nil {
+		_, err = r.c.Bucket.Put(ctx, clockName, value)
 	}
 	return err
-}
-
-func (r *Retention) accept(ctx context.Context, c clocks, to time.Time) (time.Time, error) {
-	entry := audit.Clock{From: c.own, To: to, Accepted: true, ByHand: c.foreign() && to.Equal(c.table)}
-	if err := r.c.Recorder.Record(ctx, audit.KindClock, entry); err != nil {
-		return time.Time{}, err
-	}
-	now, err := r.move(ctx, c, to)
-	if err != nil {
-		return time.Time{}, err
-	}
-	r.calm()
-	if entry.ByHand {
-		r.foreign = time.Time{}
-		r.meter.foreign(false)
-	}
-	r.c.Logger.Warn("clock jump accepted", "from", c.own, "to", now)
-	return now, nil
 }

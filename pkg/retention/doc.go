@@ -6,7 +6,7 @@
 //
 //  1. moves Lethe's clock as far as the wall clock can be believed, and takes
 //     every cut-off from it; what somebody else put into its table decides
-//     nothing;
+//     nothing, until an operator confirms or rejects it;
 //  2. settles the removals that an earlier run announced and did not live to
 //     confirm;
 //  3. drops the partitions whose expiry day has ended, in the tables and in the

@@ -35,6 +35,15 @@ func (w memoryWarehouse) Advance(_ context.Context, at time.Time) (time.Time, er
 	return w.clock, nil
 }
 
+func (w memoryWarehouse) TakeBack(_ context.Context, to time.Time) (time.Time, error) {
+	defer w.enter()()
+	if err := w.fail("take back"); err != nil {
+		return time.Time{}, err
+	}
+	w.clock = to
+	return to, w.fail("take back answered")
+}
+
 func (w memoryWarehouse) Partitions(context.Context) ([]warehouse.Partition, error) {
 	defer w.enter()()
 	if err := w.fail("partitions"); err != nil {

@@ -46,6 +46,7 @@ var ErrElsewhere = fault.Conflict.Errorf("another process is removing what has e
 type Warehouse interface {
 	Clock(ctx context.Context) (time.Time, error)
 	Advance(ctx context.Context, at time.Time) (time.Time, error)
+	TakeBack(ctx context.Context, to time.Time) (time.Time, error)
 	Partitions(ctx context.Context) ([]warehouse.Partition, error)
 	Count(ctx context.Context, table string, days warehouse.Days, since, floor uint64) ([]warehouse.Tally, error)
 	Early(ctx context.Context, table string, before time.Time, days warehouse.Days, since, floor uint64) ([]warehouse.Tally, error)

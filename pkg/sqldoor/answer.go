@@ -85,6 +85,9 @@ func (d *Door) answer(ctx context.Context, w http.ResponseWriter, q asked, who a
 		return err
 	}
 	defer r.Body.Close()
+	if isBusy(r) {
+		return errBusy
+	}
 	h := w.Header()
 	for _, name := range told {
 		if v := r.Header.Get(name); v != "" {
@@ -112,6 +115,13 @@ func (d *Door) answer(ctx context.Context, w http.ResponseWriter, q asked, who a
 	return stream(w, r.Body)
 }
 
+// isBusy says whether the engine runs as many statements as it takes: other
+// processes ask it too. Its own words would tell how many there are.
+func isBusy(r *http.Response) bool {
+	const tooManySimultaneousQueries = "202"
+	return r.Header.Get(exceptionHeader) == tooManySimultaneousQueries
+}
+
 // canonical is the statement as the engine writes it down.
 func (d *Door) canonical(ctx context.Context, q asked, who access.Principal) (string, error) {
 	r, err := d.send(ctx, formatting(q.text), nil, nil, who)
@@ -122,6 +132,9 @@ func (d *Door) canonical(ctx context.Context, q asked, who access.Principal) (st
 	text, err := io.ReadAll(io.LimitReader(r.Body, 8*maxStatement))
 	if err != nil {
 		return "", fault.Unavailable.Errorf("reading from the engine: %w", err)
+	}
+	if isBusy(r) {
+		return "", errBusy
 	}
 	if r.StatusCode != http.StatusOK {
 		// A statement that cannot be read. The engine says where, and then

@@ -31,7 +31,8 @@
 //   - Functions that read files, or tell about the machine, are refused: see
 //     [Refused]. The engine asks nobody's permission for them.
 //   - Only forms of answers that tell of nothing but the answer pass.
-//   - Each credential has its share of the engine's time.
+//   - Each credential has its share of the engine's time, and no tenant has all
+//     places at once: who has the fewest is next.
 //
 // # What it does not do
 //

@@ -13,11 +13,15 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/access"
 )
 
-// The routes of the door. On a listener of its own they are / and /ping.
+// The routes of the door. [ListenerPaths] are those on a listener of its own.
 const (
 	Path     = "/v1/sql"
 	PingPath = Path + "/ping"
 )
+
+// ListenerPaths leads the paths of a listener of the door's own to those of its
+// routes. It has no other: / and /ping are where ClickHouse's clients look.
+func ListenerPaths() map[string]string { return map[string]string{"/": Path, "/ping": PingPath} }
 
 // askers may ask.
 var askers = []access.Role{access.Analyst, access.Officer, access.Operator}
@@ -62,11 +66,12 @@ type Door struct {
 	cfg    Config
 	client *http.Client
 	shares *shares
+	places *places
 }
 
 // New makes a door.
 func New(c Config) *Door {
-	return &Door{cfg: c, client: newClient(c.Engine), shares: newShares(c.Limits, c.Now)}
+	return &Door{cfg: c, client: newClient(c.Engine), shares: newShares(c.Limits, c.Now), places: newPlaces()}
 }
 
 // Routes puts the door on a mux, behind the gate:
@@ -122,6 +127,12 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, who access.Principa
 		return
 	}
 	defer done()
+	leave, err := d.places.take(r.Context(), who.Tenant)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
 	if err := d.answer(ctx, w, q, who); err != nil && r.Context().Err() == nil {

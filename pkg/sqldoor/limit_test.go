@@ -3,13 +3,16 @@ package sqldoor_test
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/access"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 	"github.com/lethe-pipeline/lethe/pkg/sqldoor"
+	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
 
 func TestLimitsOfACredential(t *testing.T) {
@@ -80,5 +83,47 @@ func TestAStatementEndsWhenItsClientLeaves(t *testing.T) {
 		if t.Context().Err() != nil {
 			t.Fatal("its place was never free")
 		}
+	}
+}
+
+// TestOneTenantCannotShutTheDoorForOthers: P14. A tenant that asks for more than
+// there is gets its part; another is answered all the while.
+func TestOneTenantCannotShutTheDoorForOthers(t *testing.T) {
+	s := newSite(t)
+	ctx, leave := context.WithCancel(t.Context())
+	var asking sync.WaitGroup
+	for range warehouse.SQLConcurrent / sqldoor.DefaultLimits.Concurrency {
+		credential := s.credential(access.Principal{Tenant: "acme"})
+		for range sqldoor.DefaultLimits.Concurrency {
+			r := s.request(http.MethodPost, credential, "SELECT count() FROM numbers(10000000000) WHERE sipHash64(number) = 1 SETTINGS max_threads = 1").WithContext(ctx)
+			asking.Go(func() {
+				if resp, err := http.DefaultClient.Do(r); err == nil {
+					resp.Body.Close()
+				}
+			})
+		}
+	}
+	defer asking.Wait()
+	defer leave()
+	running := func() string {
+		return strings.TrimSpace(s.asRoot("SELECT count() FROM system.processes WHERE user = 'sql'").text)
+	}
+	want := strconv.Itoa(sqldoor.TenantPlaces)
+	for running() != want {
+		if t.Context().Err() != nil {
+			t.Fatalf("%s of a tenant's statements run, want %s", running(), want)
+		}
+	}
+	// The engine alone would take all of them, and then nobody else's.
+	if sqldoor.TenantPlaces >= warehouse.SQLConcurrent {
+		t.Errorf("one tenant has %d of %d places", sqldoor.TenantPlaces, warehouse.SQLConcurrent)
+	}
+	for range 3 {
+		if a := s.ask(s.credential(access.Principal{Tenant: "umbra"}), "SELECT 1"); a.status != http.StatusOK || a.text != "1\n" {
+			t.Errorf("another tenant: %d %s", a.status, a.text)
+		}
+	}
+	if got := running(); got != want {
+		t.Errorf("%s of a tenant's statements run, want %s", got, want)
 	}
 }

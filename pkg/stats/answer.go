@@ -24,7 +24,8 @@ type Answer struct {
 	// [Question.Top], the largest value first.
 	Rows  []Row  `json:"rows"`
 	Total Number `json:"total"`
-	// K subjects at least stand behind every cell; 0 when the metric is public.
+	// K subjects at least stand behind every cell of the answer: the smallest
+	// k under which one was cut. 0 is public.
 	K    int    `json:"k"`
 	Zone string `json:"zone"`
 	// Bucket is in which stretch of time subjects are counted once, and First
@@ -37,8 +38,9 @@ type Answer struct {
 	Beside *json.Number `json:"beside,omitempty"`
 	// HiddenRows counts rows without a number.
 	HiddenRows int `json:"hidden_rows"`
-	// AsOf is when the newest cell of the metric was cut; nil when there is
-	// none.
+	// AsOf is a moment: whatever had come to the warehouse by then was looked
+	// at, and is published or waits for more subjects. It is nil until
+	// everything was looked at for the first time.
 	AsOf  *time.Time `json:"as_of"`
 	Notes []string   `json:"notes"`
 	// Cells are those behind the answer, where they were asked for: at most
@@ -100,15 +102,20 @@ type found struct {
 type entry struct {
 	by []place
 	n  int64
+	k  int // the smallest under which one of its cells was cut
 }
 
 // answer finds the numbers of a plan that is not a ratio, and says what has to
 // be said about them.
 func (s *Stats) answer(ctx context.Context, p *plan) (Answer, error) {
 	a := p.begin()
-	var err error
 	// First, so that nothing that it speaks of is missing in the numbers.
-	if a.AsOf, err = s.look(ctx, p); err != nil {
+	at, err := s.cfg.AsOf(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	a.AsOf = instant(at)
+	if err := s.look(ctx, p); err != nil {
 		return Answer{}, err
 	}
 	find := s.additive
@@ -127,6 +134,9 @@ func (s *Stats) answer(ctx context.Context, p *plan) (Answer, error) {
 		f.rows, rank = p.keepTop(f.rows)
 	}
 	a.found = f
+	if p.cutUnder != nil {
+		a.K = *p.cutUnder
+	}
 	a.Rows = p.rowsBy(f.rows, rank, func(e entry) Number { return shown(&e.n) })
 	a.Total, a.Beside = shown(f.total), written(f.beside)
 	if f.in != nil {

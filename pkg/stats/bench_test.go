@@ -2,7 +2,6 @@ package stats_test
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -17,21 +16,34 @@ import (
 // BenchmarkAsk asks what a console asks of a month: of cells, as Lethe answers,
 // and in turn of the rows that they were cut from. The statements on rows count
 // the people behind each number once, which is the least that a guard on rows
-// would have to do. There are a million rows, or 20 million where
-// LETHE_TEST_LONG is set, of a tenth as many people.
+// would have to do. There are a million rows, or as many as LETHE_BENCH_EVENTS
+// says, of a tenth as many people. It begins with publishing them: reported is
+// what a day of it took, of 30, and what its cells measure on the clean log.
 func BenchmarkAsk(b *testing.B) {
-	rows := 1_000_000
-	if os.Getenv("LETHE_TEST_LONG") == "1" {
-		rows *= 20
-	}
+	const days = 30
+	rows := lethetest.BenchEvents(b, 1_000_000)
 	f := newFlow(b, 40)
 	f.fill(b, rows)
+	cpu, err := lethetest.ProcessCPU(f.engine.PID())
+	if err != nil {
+		b.Fatal(err)
+	}
 	began := time.Now()
 	f.publish(b)
-	b.Logf("%d rows became cells in %s", rows, time.Since(began).Round(time.Millisecond))
+	took := time.Since(began)
+	used, err := lethetest.ProcessCPU(f.engine.PID())
+	if err != nil {
+		b.Fatal(err)
+	}
+	size := 0
+	for _, m := range f.frames {
+		size += len(m.Data)
+	}
+	b.Logf("%d rows of %d days became cells: a day takes %.2f s, %.2f s of the engine's processor time, and %d KiB",
+		rows, days, took.Seconds()/days, (used-cpu).Seconds()/days, size/days>>10)
 	byRows := f.open(warehouse.UserVerify)
 
-	first, last := f.today.AddDate(0, 0, -30), f.today
+	first, last := f.today.AddDate(0, 0, -days), f.today
 	month := func(metric string, by ...string) stats.Question {
 		return stats.Question{Metric: metric, By: by, From: first, To: last}
 	}

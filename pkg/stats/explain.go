@@ -29,7 +29,8 @@ type Cell struct {
 	Other []string  `json:"other"`
 	Value int64     `json:"value"`
 	Cut   time.Time `json:"cut_at"`
-	// Subjects is in words: how many exactly is kept nowhere.
+	// Subjects is in words, by the k under which the cell was cut: how many
+	// exactly is kept nowhere.
 	Subjects string `json:"subjects"`
 }
 
@@ -39,7 +40,7 @@ func (s *Stats) explain(ctx context.Context, p *plan, a *Answer) error {
 		return nil
 	}
 	q := s.newQuery(p)
-	columns := []string{"toString(service)", "toString(bucket)", "toString(first_day)", "toString(last_day)", "toString(cube)", "level", "value", "occurred_at"}
+	columns := []string{"toString(service)", "toString(bucket)", "toString(first_day)", "toString(last_day)", "toString(cube)", "level", "value", policy.ColumnK, "occurred_at"}
 	for i := range maxTold {
 		columns = append(columns, "toString("+policy.ColumnTold(i)+")")
 	}
@@ -50,7 +51,7 @@ func (s *Stats) explain(ctx context.Context, p *plan, a *Answer) error {
 		return err
 	}
 	for _, row := range result.Rows[:min(len(result.Rows), MaxCells)] {
-		c, err := cellOf(p.metric, row)
+		c, err := cellOf(p.metric.Name, row)
 		if err != nil {
 			return err
 		}
@@ -62,8 +63,8 @@ func (s *Stats) explain(ctx context.Context, p *plan, a *Answer) error {
 	return nil
 }
 
-func cellOf(m *policy.Metric, row []any) (Cell, error) {
-	const texts, told = 5, 8 // of how many columns begin the row, and where the values do
+func cellOf(metric string, row []any) (Cell, error) {
+	const texts, told = 5, 9 // of how many columns begin the row, and where the values do
 	var text [texts]string
 	if len(row) != told+maxTold {
 		return Cell{}, errShape
@@ -73,14 +74,15 @@ func cellOf(m *policy.Metric, row []any) (Cell, error) {
 	}
 	level, ok := row[texts].(int64)
 	value, ok2 := row[texts+1].(int64)
-	at, ok3 := row[texts+2].(time.Time)
-	if !ok || !ok2 || !ok3 {
+	k, ok3 := row[texts+2].(int64)
+	at, ok4 := row[texts+3].(time.Time)
+	if !ok || !ok2 || !ok3 || !ok4 {
 		return Cell{}, errShape
 	}
-	c := Cell{Metric: m.Name, Service: text[0], Bucket: text[1], First: text[2], Last: text[3],
+	c := Cell{Metric: metric, Service: text[0], Bucket: text[1], First: text[2], Last: text[3],
 		Told: map[string]string{}, Other: []string{}, Value: value, Cut: at.UTC(), Subjects: "public"}
-	if !m.Public {
-		c.Subjects = "at least " + strconv.Itoa(m.K)
+	if k > 0 {
+		c.Subjects = "at least " + strconv.FormatInt(k, 10)
 	}
 	for i, name := range strings.Split(text[4], ",") {
 		switch {

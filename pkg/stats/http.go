@@ -20,7 +20,7 @@ var askers = []access.Role{access.Analyst, access.Officer, access.Operator}
 
 // Routes puts the statistics on a mux, behind the gate:
 //
-//	GET /v1/stats            the metrics there are
+//	GET /v1/stats            the metrics that may be asked for
 //	GET /v1/stats/{metric}   ?by=day,status&from=…&to=…&filter.status=200&top=10&explain=1&format=json|csv|table
 //
 // from and to are YYYY-MM-DD, a day in the metric's zone, or RFC 3339, where
@@ -34,12 +34,12 @@ func (s *Stats) Routes(mux *http.ServeMux) {
 	s.cfg.Gate.Handle(mux, "GET /v1/stats/{metric}", askers, s.serveAnswer, access.Honors(access.LimitServices, access.LimitProducts, access.LimitMasked))
 }
 
-func (s *Stats) serveList(w http.ResponseWriter, r *http.Request, _ access.Principal) {
+func (s *Stats) serveList(w http.ResponseWriter, r *http.Request, who access.Principal) {
 	if len(r.URL.Query()) > 0 {
 		fault.WriteProblem(w, fault.Invalid.Errorf("the list of metrics takes no parameters"))
 		return
 	}
-	s.writeJSON(w, map[string]any{"metrics": s.List()})
+	s.writeJSON(w, map[string]any{"metrics": s.List(who)})
 }
 
 func (s *Stats) serveAnswer(w http.ResponseWriter, r *http.Request, who access.Principal) {

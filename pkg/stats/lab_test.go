@@ -2,6 +2,7 @@ package stats_test
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -36,6 +37,8 @@ type lab struct {
 	stats   *stats.Stats
 	mux     *http.ServeMux
 	logins  map[string]access.Credential // by tenant and role
+	// asOf is how far the publisher is: [cutAt] unless said.
+	asOf func(context.Context) (time.Time, error)
 }
 
 var tenants atomic.Int64
@@ -61,7 +64,8 @@ func compiled(t testing.TB, documents fstest.MapFS) *policy.Policy {
 // newLabOf makes a lab with another policy.
 func newLabOf(t testing.TB, pol *policy.Policy) *lab {
 	t.Helper()
-	l := &lab{t: t, pol: pol, mux: http.NewServeMux(), logins: map[string]access.Credential{}}
+	l := &lab{t: t, pol: pol, mux: http.NewServeMux(), logins: map[string]access.Credential{},
+		asOf: func(context.Context) (time.Time, error) { return cutAt, nil }}
 	var ok bool
 	if l.cells, ok = pol.Table(policy.CellTable); !ok {
 		t.Fatal("the policy has no table of cells")
@@ -98,6 +102,7 @@ func (l *lab) newStats(pol *policy.Policy) *stats.Stats {
 	s, err := stats.New(stats.Config{
 		Policy: pol, Warehouse: l.analyst, Gate: l.gate, Log: lethetest.Logger(l.t),
 		Metrics: prometheus.NewRegistry(), Now: time.Now,
+		AsOf: func(ctx context.Context) (time.Time, error) { return l.asOf(ctx) },
 	})
 	if err != nil {
 		l.t.Fatal(err)
@@ -121,6 +126,7 @@ type published struct {
 	cube                    string
 	told                    []string
 	value                   int64
+	k                       int // under which it was cut; 0 is that of the metric, less is public
 	cut                     time.Time
 }
 
@@ -152,6 +158,7 @@ func (l *lab) batch(tenant string, cells []published) *warehouse.Batch {
 			policy.ColumnCube: event.StringValue(cube), policy.ColumnLevel: event.IntValue(int64(len(c.told))),
 			policy.ColumnValue: event.IntValue(c.value), policy.ColumnThrough: event.IntValue(int64(i)),
 		}
+		values[policy.ColumnK] = event.IntValue(int64(max(0, cmp.Or(c.k, m.K))))
 		for i, v := range c.told {
 			values[policy.ColumnTold(i)] = event.StringValue(v)
 		}

@@ -26,9 +26,19 @@ type fact struct {
 	cut     bool   // it is in a cell
 }
 
+// values are those of some dimensions.
+func (x fact) values(dims []string) []string {
+	out := make([]string, len(dims))
+	for i, name := range dims {
+		out[i] = x.told[slices.Index(cube, name)]
+	}
+	return out
+}
+
 // modelCell is a cell, and what it was cut from.
 type modelCell struct {
 	published
+	dims    []string // by which it was cut; nil is the cube
 	facts   []fact
 	through uint64
 }
@@ -41,59 +51,6 @@ func people(facts []fact) int {
 	return len(seen)
 }
 
-// guard is what keeps cells from being about too few. The zero value is off.
-type guard struct {
-	fold, absorb bool
-}
-
-var guarded = guard{fold: true, absorb: true}
-
-// cut makes cells of the facts of one service and day: of leaves, of what is
-// folded under each prefix, and of what is left at the top, which takes the
-// smallest cell with it when it is too small by itself.
-func (g guard) cut(facts []fact) []modelCell {
-	if people(facts) < k {
-		return nil // they wait
-	}
-	var out []modelCell
-	add := func(level int, facts []fact) {
-		out = append(out, modelCell{published: published{told: facts[0].told[:level]}, facts: facts})
-	}
-	pending := [][]fact{}
-	for _, f := range facts {
-		pending = append(pending, []fact{f})
-	}
-	for level := len(facts[0].told); ; level-- {
-		groups := map[string][]fact{}
-		for _, p := range pending {
-			name := strings.Join(p[0].told[:level], "\x00")
-			groups[name] = append(groups[name], p...)
-		}
-		pending = nil
-		for _, name := range sorted(groups) {
-			if people(groups[name]) >= k || !g.fold {
-				add(level, groups[name])
-			} else {
-				pending = append(pending, groups[name])
-			}
-		}
-		if level == 0 || len(pending) == 0 {
-			break
-		}
-	}
-	if left := slices.Concat(pending...); len(left) > 0 {
-		if g.absorb {
-			smallest := slices.IndexFunc(out, func(c modelCell) bool {
-				return !slices.ContainsFunc(out, func(o modelCell) bool { return people(o.facts) < people(c.facts) })
-			})
-			left = append(left, out[smallest].facts...)
-			out = slices.Delete(out, smallest, smallest+1)
-		}
-		add(0, left)
-	}
-	return out
-}
-
 func sorted[V any](m map[string]V) []string {
 	var names []string
 	for name := range m {
@@ -101,28 +58,6 @@ func sorted[V any](m map[string]V) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// additive are the cells of visits and income.
-func (g guard) additive(facts []fact) []modelCell {
-	groups := map[string][]fact{}
-	for _, f := range facts {
-		groups[f.day+f.service] = append(groups[f.day+f.service], f)
-	}
-	var out []modelCell
-	for _, name := range sorted(groups) {
-		for _, c := range g.cut(groups[name]) {
-			c.first, c.service = c.facts[0].day, c.facts[0].service
-			visits, income := c, c
-			visits.metric, visits.value = "visits", int64(len(c.facts))
-			income.metric, income.value = "income", 0
-			for _, f := range c.facts {
-				income.value += f.spent
-			}
-			out = append(out, visits, income)
-		}
-	}
-	return out
 }
 
 // distinct are the cells of visitors: those with k people, but none that with
@@ -199,6 +134,9 @@ func (c modelCell) tells(name string) (string, bool) {
 		return same(func(t time.Time) string { y, w := t.ISOWeek(); return fmt.Sprintf("%d-W%02d", y, w) })
 	}
 	i := slices.Index(cube, name)
+	if c.dims != nil {
+		i = slices.Index(c.dims, name)
+	}
 	if c.cube != "" {
 		i = slices.Index([]string{c.cube}, name)
 	}

@@ -14,8 +14,14 @@ func (p *plan) notes(a Answer) []string {
 	m := p.metric
 	out := []string{}
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	if !m.Public {
-		add("Every number is made of cells of at least %d subjects each; what fewer did is not in it until more did the same.", m.K)
+	switch {
+	case a.K > 0:
+		add("Every number is made of cells of at least %d subjects each; what fewer did is not in it until more did the same.", a.K)
+	case !m.Public:
+		add("Some cells are of a time in which the metric was public, and may be about anybody.")
+	}
+	if today := m.K; !m.Public && a.K < today {
+		add("The policy asks for at least %d today. What was published before stays.", today)
 	}
 	switch {
 	case a.found.noBucket:

@@ -168,6 +168,7 @@ func values(m map[string][]modelCell) (out [][]modelCell) {
 func TestTheModelFindsWhatAGuardWouldHaveHidden(t *testing.T) {
 	for name, g := range map[string]guard{"no folding": {absorb: true}, "no absorbing": {fold: true}, "neither": {}} {
 		found := 0
+		g.k, g.dims = k, cube
 		r := rand.New(rand.NewPCG(1, 2))
 		for seed := range uint64(24) {
 			facts := someFacts(seed)

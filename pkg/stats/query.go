@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
@@ -156,7 +155,7 @@ func (s *Stats) sums(ctx context.Context, p *plan, by []coordinate, selected sel
 		columns = append(columns, "toUInt8("+t.is+") AS "+is, "if("+is+", toString("+t.value+"), '') AS "+value)
 		group = append(group, is, value)
 	}
-	sql := "SELECT " + strings.Join(append(columns, "toInt64(sum(value)) AS _n", "count() AS _cells"), ", ") +
+	sql := "SELECT " + strings.Join(append(columns, "toInt64(sum(value)) AS _n", "toInt64(min("+policy.ColumnK+")) AS _k", "count() AS _cells"), ", ") +
 		"\nFROM " + q.table + "\nWHERE " + strings.Join(selected(q), " AND ")
 	if len(group) > 0 {
 		sql += "\nGROUP BY " + strings.Join(group, ", ")
@@ -166,7 +165,13 @@ func (s *Stats) sums(ctx context.Context, p *plan, by []coordinate, selected sel
 	if err != nil {
 		return nil, err
 	}
-	return entries(len(by), result.Rows)
+	all, err := entries(len(by), result.Rows)
+	for _, e := range all {
+		if p.cutUnder == nil || e.k < *p.cutUnder {
+			p.cutUnder = &e.k
+		}
+	}
+	return all, err
 }
 
 // sum is that of selected cells; nil when there are none.
@@ -187,7 +192,7 @@ func entries(by int, rows [][]any) ([]entry, error) {
 	}
 	out := make([]entry, 0, len(rows))
 	for _, row := range rows {
-		if len(row) != 2*by+2 {
+		if len(row) != 2*by+3 {
 			return nil, errShape
 		}
 		e := entry{by: make([]place, by)}
@@ -200,44 +205,28 @@ func entries(by int, rows [][]any) ([]entry, error) {
 			e.by[i] = place{is == 1, held}
 		}
 		n, ok := row[2*by].(int64)
-		if !ok {
+		k, ok2 := row[2*by+1].(int64)
+		if !ok || !ok2 {
 			return nil, errShape
 		}
-		e.n = n
+		e.n, e.k = n, int(k)
 		out = append(out, e)
 	}
 	return out, nil
 }
 
-// look finds out by which cubes the cells of a metric were cut, and when the
-// newest that the principal may see was: nil when there is none.
-func (s *Stats) look(ctx context.Context, p *plan) (*time.Time, error) {
+// look finds out by which cubes the cells of a metric were cut.
+func (s *Stats) look(ctx context.Context, p *plan) error {
 	q := s.newQuery(p)
-	row, err := s.one(ctx, q, "count(), max(occurred_at), groupUniqArray(toString(cube))", q.within(p))
+	row, err := s.one(ctx, q, "groupUniqArray(toString(cube))", q.within(p))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	cubes, ok := row[2].([]string)
-	if !ok {
-		return nil, errShape
+	var ok bool
+	if p.cubes, ok = row[0].([]string); !ok {
+		return errShape
 	}
-	p.cubes = cubes
-	if len(p.who.Products) > 0 {
-		q = s.newQuery(p)
-		if row, err = s.one(ctx, q, "count(), max(occurred_at)", q.scope(p)); err != nil {
-			return nil, err
-		}
-	}
-	n, ok := row[0].(uint64)
-	at, ok2 := row[1].(time.Time)
-	if !ok || !ok2 {
-		return nil, errShape
-	}
-	if n == 0 {
-		return nil, nil
-	}
-	at = at.UTC()
-	return &at, nil
+	return nil
 }
 
 // one asks for a single row about cells.

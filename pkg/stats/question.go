@@ -53,7 +53,8 @@ type plan struct {
 	top          int
 	explain      bool
 
-	cubes []string // by which cells of the metric were cut
+	cubes    []string // by which cells of the metric were cut
+	cutUnder *int     // the smallest k of those that were added up
 }
 
 // filter keeps cells of which a coordinate is one of the values.

@@ -40,7 +40,7 @@ func (s *Stats) ratio(ctx context.Context, p *plan, q Question) (Answer, error) 
 		}
 	}
 	var found [2]found
-	a := p.begin()
+	a, k := p.begin(), -1
 	a.Notes = append(a.Notes, "A ratio of two numbers, each of which is published by itself: "+parts[0].metric.Name+" divided by "+parts[1].metric.Name+".")
 	for i, part := range parts {
 		of, err := s.answer(ctx, part)
@@ -57,10 +57,14 @@ func (s *Stats) ratio(ctx context.Context, p *plan, q Question) (Answer, error) 
 		if of.First != "" {
 			a.Bucket, a.First, a.Last = of.Bucket, of.First, of.Last
 		}
-		if i == 0 || a.AsOf != nil && (of.AsOf == nil || of.AsOf.Before(*a.AsOf)) {
+		if i == 0 || of.AsOf == nil || a.AsOf != nil && of.AsOf.Before(*a.AsOf) {
 			a.AsOf = of.AsOf
 		}
+		if m := part.metric; !m.Public && (k < 0 || of.K < k) {
+			k = of.K
+		}
 	}
+	a.K = max(k, 0)
 	if len(counted) == 0 || !p.open() || !timed {
 		a.Total = divide(found[0].total, found[1].total)
 	}

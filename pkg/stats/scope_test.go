@@ -13,6 +13,7 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/fault"
 	"github.com/lethe-pipeline/lethe/pkg/lethetest"
+	"github.com/lethe-pipeline/lethe/pkg/policy"
 	"github.com/lethe-pipeline/lethe/pkg/stats"
 	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
@@ -21,7 +22,7 @@ import (
 func TestATenantSeesItsOwnCellsAlone(t *testing.T) {
 	l := newLab(t)
 	a, b := newTenant(), newTenant()
-	l.put(t, a, published{metric: "visits", first: "2026-03-02", value: 7, cut: cutAt.AddDate(1, 0, 0)})
+	l.put(t, a, published{metric: "visits", first: "2026-03-02", value: 7})
 	l.put(t, b, published{metric: "visits", first: "2026-03-02", value: 9},
 		published{metric: "visits", first: "2026-03-02", value: 8, service: "app"})
 	for _, c := range []struct {
@@ -37,9 +38,6 @@ func TestATenantSeesItsOwnCellsAlone(t *testing.T) {
 	limited := l.ask(t, principal(b, "app"), stats.Question{Metric: "visits", By: []string{"service"}, Filters: filters("service", "app", "service", "web"), Explain: true})
 	if diff := cmp.Diff([]string{"app 8", "= 8"}, lines(limited)); diff != "" || len(limited.Cells) != 1 {
 		t.Errorf("who may ask about app is told (-want +got):\n%s and %d cells", diff, len(limited.Cells))
-	}
-	if !limited.AsOf.Equal(cutAt) {
-		t.Errorf("the answer is as of %v: of another tenant", limited.AsOf)
 	}
 	for name, p := range map[string]access.Principal{
 		"no tenant":   principal(""),
@@ -100,9 +98,6 @@ func TestACredentialLimitedToProductsSeesCellsThatTellThem(t *testing.T) {
 			if beside = string(*a.Beside); beside != c.beside {
 				t.Errorf("%s: beside it lie %s", c.name, beside)
 			}
-		}
-		if a.AsOf != nil && !a.AsOf.Equal(cutAt) {
-			t.Errorf("%s: the answer is as of %v: of another product", c.name, a.AsOf)
 		}
 	}
 	for name, q := range map[string]stats.Question{
@@ -216,6 +211,31 @@ func TestRoutesKeepToTheLimitsOfACredential(t *testing.T) {
 	}
 }
 
+// TestTheListIsOfWhatMayBeAsked: P15. Path is made of the field place.
+func TestTheListIsOfWhatMayBeAsked(t *testing.T) {
+	l := newLab(t)
+	who := principal(newTenant())
+	all := l.stats.List(who)
+	who.Products, who.Masked = []string{"pen"}, []string{"place", "day"}
+	limited := l.stats.List(who)
+	if len(limited) == 0 || len(limited) >= len(all) {
+		t.Fatalf("%d metrics are listed, %d where nothing is limited", len(limited), len(all))
+	}
+	for _, m := range limited {
+		if _, err := l.stats.Ask(t.Context(), who, stats.Question{Metric: m.Name}); err != nil {
+			t.Errorf("%s is listed: %v", m.Name, err)
+		}
+		if ratio := m.Value == string(policy.Ratio); ratio != (len(m.Of) == 2) {
+			t.Errorf("%s is made of %v", m.Name, m.Of)
+		}
+		for _, d := range m.Dimensions {
+			if want := d.Name == "path" || d.Name == "day"; d.Masked != want {
+				t.Errorf("%s of %s is listed as masked: %v", d.Name, m.Name, d.Masked)
+			}
+		}
+	}
+}
+
 func TestAnAnswerBeyondItsLimitIsRefused(t *testing.T) {
 	l := newLab(t)
 	tenant := newTenant()
@@ -239,7 +259,7 @@ func TestAnAnswerBeyondItsLimitIsRefused(t *testing.T) {
 func TestTheBuiltInMetricsCanBeAsked(t *testing.T) {
 	l := newLabOf(t, lethetest.BuiltIn(t))
 	n := 0
-	for _, m := range l.stats.List() {
+	for _, m := range l.stats.List(principal("acme")) {
 		for _, d := range append(m.Dimensions, stats.ListedDimension{}) {
 			q := stats.Question{Metric: m.Name, Explain: true}
 			if d.Name != "" {

@@ -33,6 +33,9 @@ type Config struct {
 	Log       *slog.Logger
 	Metrics   prometheus.Registerer
 	Now       func() time.Time
+	// AsOf is a moment of which published cells leave nothing out; zero where
+	// there is none. It depends on nothing that came.
+	AsOf func(ctx context.Context) (time.Time, error)
 }
 
 // Stats answers questions about groups. It may be used from many goroutines.

@@ -54,7 +54,7 @@ func (l *look) retentionsClock() (at time.Time, within time.Duration, known bool
 		at = run.Clock
 	}
 	var jump audit.Clock
-	if e, ok := l.c.Audit.Last(audit.KindClock); ok && json.Unmarshal(e.Detail, &jump) == nil && jump.Accepted && jump.To.After(at) {
+	if e, ok := l.c.Audit.Last(audit.KindClock); ok && json.Unmarshal(e.Detail, &jump) == nil && (jump.Accepted || jump.Rejected) && jump.To.After(at) {
 		at = jump.To
 	}
 	return at, recordEvery, !at.IsZero()
@@ -66,8 +66,8 @@ func (l *look) checkClock() error {
 	behind := l.wall.Sub(l.clock)
 	switch {
 	case l.own.Before(l.clock):
-		l.broken(periods, where, "Lethe's clock stands at %s in the warehouse, %s ahead of the wall clock, and it was not retention that set it there: somebody put a row into lethe.clock. Nothing is removed by it, but nobody can select what ends before it. Find out who it was, and delete the row (ALTER TABLE lethe.clock DELETE WHERE at > '%s'); or, if all that ends before it is to be destroyed, confirm it (lethe clock confirm)",
-			instant(l.clock), span(-behind), l.wall.Add(clockSlack).UTC().Format(time.DateTime))
+		l.broken(periods, where, "Lethe's clock stands at %s in the warehouse, %s ahead of the wall clock, and it was not retention that set it there: somebody put a row into lethe.clock. Nothing is removed by it, but nobody can select what ends before it. Find out who it was, and have an operator reject it (lethe clock reject); or, if all that ends before it is to be destroyed, confirm it (lethe clock confirm)",
+			instant(l.clock), span(-behind))
 	case l.clock.Unix() <= 0 && l.number("clock_held") > 0:
 		l.broken(periods, where, "Lethe's clock was never set, and the wall clock stands at %s, which retention does not believe at the beginning: nothing is removed until the machine's clock is set right, a day has passed or an operator confirms it (lethe clock confirm)", instant(l.wall))
 	case l.clock.Unix() <= 0: // never advanced: checkRetention says so
@@ -75,10 +75,43 @@ func (l *look) checkClock() error {
 		l.broken(periods, where, "Lethe's clock stands at %s, and the wall clock is %s ahead: retention takes that for a wrong clock, and removes nothing that expires by it until a day has passed or an operator confirms it (lethe clock confirm)", instant(l.clock), span(behind))
 	case behind > clockSlack:
 		l.broken(periods, where, "Lethe's clock stands at %s, %s behind the wall clock: retention has not moved it since", instant(l.clock), span(behind))
+	case -behind > clockSlack && l.still.since(l.clock, l.wall) > stillMost:
+		l.broken(periods, where, "Lethe's clock has stood still for %s at %s, %s ahead of the wall clock, which must have been set back: until that has caught up, nothing more expires. Set the machine's clock right", span(l.still.since(l.clock, l.wall)), instant(l.clock), span(-behind))
 	case -behind > clockSlack:
 		l.note(where, "Lethe's clock stands at %s, %s ahead of the wall clock, which must have been set back; what expires does so by Lethe's", instant(l.clock), span(-behind))
 	}
 	return nil
+}
+
+// stillMost is for how long Lethe's clock may stand still: what expires has a
+// day of grace.
+const stillMost = 24 * time.Hour
+
+// still remembers since when Lethe's clock stands where it is, by the wall
+// clock: time that passes by that and not by Lethe's is time in which nothing
+// expires.
+type still struct{ clock, wall time.Time }
+
+// since is for how long it has stood there, as far as this process has seen.
+func (s *still) since(clock, wall time.Time) time.Duration {
+	if !s.clock.Equal(clock) || wall.Before(s.wall) {
+		*s = still{clock, wall}
+	}
+	return wall.Sub(s.wall)
+}
+
+// clockDeed tells what went on record about Lethe's clock that somebody did to
+// its table: that it was taken back, and that a time set ahead was rejected.
+func (l *look) clockDeed(e audit.Entry) {
+	const where = "clock"
+	var c audit.Clock
+	switch {
+	case json.Unmarshal(e.Detail, &c) != nil:
+	case c.Back:
+		l.since(e.At, periods, where, "somebody took rows out of lethe.clock: retention had moved it to %s, and on %s it stood at %s. What had expired could be selected again until retention set it right, as far as the wall clock was behind it. Find out who may write there", instant(c.From), instant(e.At), instant(c.To))
+	case c.Rejected:
+		l.note(where, "on %s an operator rejected %s, to which somebody had set Lethe's clock by hand, and took it back to %s", instant(e.At), instant(c.From), instant(c.To))
+	}
 }
 
 // readStages asks the stages how they are.

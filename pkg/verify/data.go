@@ -40,8 +40,8 @@ func (l *look) checkData() error {
 		}
 		l.broken(append(slices.Clone(unlisted), secret...), where, "holds what looks like %s beside Lethe's own, %s, by name: a copy in which nothing expires. Remove it, or keep it where a rule covers it", kind, f)
 	}
-	// The log's own directory has no list of what is in it but this.
-	w.expect("nats", "jetstream", "lock")
+	w.only("nats", natsFiles)
+	w.only("audit", auditFiles)
 	strange = append(strange, w.strange...)
 	if w.err != nil {
 		return unreadable(w.err)

@@ -13,8 +13,10 @@
 // files, where they are in reach; every stream and consumer; every key, and
 // every file in the keyring's directory; folders by the age of what is in them,
 // however deep; the data directory, for what Lethe did not put there; the clock;
-// when retention ran; the audit log, which it holds to what was signed; and the
-// manifests, the last of which it counts again. So a table that somebody made, a
+// when retention ran; the audit log, which it holds to what was signed; the
+// manifests, the last of which it counts again; the removals on record, which it
+// holds to the clock and the rules; and the legal holds, which it holds to what
+// officers put on record, and to what they have not copied in time. So a table that somebody made, a
 // part that somebody set aside and a setting that somebody changed are found
 // although no list in the code has them.
 //

@@ -42,6 +42,7 @@ func (l *look) checkFiles() error {
 	w := &walk{root: root}
 	if info, err := root.Lstat("data/store"); err == nil && info.IsDir() {
 		w.expect(".", engineOuter...)
+		w.expect("log", "output.log", "server.log")
 		inner, err := root.OpenRoot("data")
 		if err != nil {
 			return unreadable(err)
@@ -204,8 +205,7 @@ func (w *walk) shadow() {
 
 func (w *walk) top() {
 	w.expect(".", engineTop...)
-	w.expect("user_files") // what a query writes to or reads from a file
-	w.expect("cores")      // memory of an engine that crashed
+	w.hollow()
 	// Of queries that need more room than memory.
 	for i, e := range w.list("tmp") {
 		if !young(e, stale) {

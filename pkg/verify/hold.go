@@ -1,13 +1,16 @@
 package verify
 
 import (
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/eventlog"
 	"github.com/lethe-pipeline/lethe/pkg/hold"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
+	"github.com/lethe-pipeline/lethe/pkg/warehouse"
 )
 
 func (l *look) readHolds() error {
@@ -33,7 +36,7 @@ func (l *look) holdNamed(id string) string {
 func (l *look) covering(table string) []string {
 	var out []string
 	for _, h := range l.holds {
-		if !h.Over(l.now) && (len(h.Tables) == 0 || slices.Contains(h.Tables, table)) {
+		if !h.Over(l.now) && h.CoversTable(table) {
 			out = append(out, h.Name)
 		}
 	}
@@ -94,6 +97,56 @@ func (l *look) checkHeld() error {
 	for _, id := range sorted(found) {
 		l.broken(unlisted, "tables of "+warehouseHolds, "has %s for the hold %s, of which there is no record", plural(found[id].rows, "row"), plain(id))
 	}
+	return nil
+}
+
+// copying is for how long after the end of its expiry day a row may wait to be
+// copied: a copier looks every minute.
+const copying = time.Hour
+
+// checkCopied looks for rows that only a legal hold keeps from their removal. P18:
+// they are copied within a minute of being loaded as a rule, and the engine's
+// own back-stop does not wait for it.
+func (l *look) checkCopied() error {
+	ended := event.DayOf(l.now.AddDate(0, 0, -1))
+	looked := 0
+	for _, h := range l.holds {
+		if h.Over(l.now) {
+			continue
+		}
+		looked++
+		var late Uncopied // the first of all
+		for _, t := range warehouse.HoldTables(l.c.Policy) {
+			if !h.CoversTable(t.Name) {
+				continue
+			}
+			days, err := l.c.Warehouse.Count(l.ctx, t.Name, warehouse.Days{To: ended}, h.Floor, math.MaxUint64)
+			if err != nil {
+				return err
+			}
+			for _, d := range days {
+				if d.New == 0 || !d.Day.End().After(h.Added) {
+					continue // what had ended before is not covered
+				}
+				u := Uncopied{Hold: h.ID, Table: t.Name, Day: d.Day, Rows: d.New, Removed: warehouse.Backstop(d.Day)}
+				l.uncopied = append(l.uncopied, u)
+				if late.Hold == "" || u.Day < late.Day {
+					late = Uncopied{Hold: u.Hold, Table: u.Table, Day: u.Day, Rows: late.Rows, Removed: u.Removed}
+				}
+				late.Rows += u.Rows
+			}
+		}
+		if late.Hold == "" || l.now.Sub(late.Day.End()) < copying || l.now.Sub(h.Added) < copying {
+			continue
+		}
+		when := "from " + instant(late.Removed) + " on the engine's own back-stop removes them, and then they can be had of their frames only"
+		if !l.now.Before(late.Removed) {
+			when = "since " + instant(late.Removed) + " the engine's own back-stop removes them, and what is gone can be had of its frames only"
+		}
+		l.broken(flow, "legal hold "+h.Name, "has not copied %s whose expiry day has ended, the first of table %s on %s: retention keeps them for it, and %s. The log of the process that copies says why, as the service hold",
+			plural(late.Rows, "row"), late.Table, late.Day, when)
+	}
+	l.lookedAt("what legal holds cover", "rows of expiry days that have ended, by how far each hold is copied", looked)
 	return nil
 }
 

@@ -69,7 +69,7 @@ func (l *look) checkKeys() error {
 		}
 	}
 	if len(unknown) > 0 {
-		l.broken(unlisted, "keys", "has %s of no class and no domain that is known, and nothing will destroy them: %s", plural(uint64(len(unknown)), "key"), some(unknown))
+		l.broken(unlisted, "keys", "has %s of no class and no domain that is known, and nothing will destroy them: %s", plural(uint64(len(unknown)), "key"), Some(unknown))
 	}
 	l.lookedAt("keys", "every key of the keyring, by its name, age and state", len(l.keys))
 	return nil
@@ -250,11 +250,11 @@ func (r *Rule) past(due, now time.Time) {
 	}
 }
 
-func sorted[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
+func sorted[K ~string, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)
 	}
-	slices.SortFunc(keys, cmp.Compare[string])
+	slices.SortFunc(keys, cmp.Compare[K])
 	return keys
 }

@@ -15,6 +15,8 @@ type metrics struct {
 	holds    *prometheus.GaugeVec // by promise
 	overdue  *prometheus.GaugeVec // by place
 	lag      *prometheus.GaugeVec // by rule
+	uncopied *prometheus.GaugeVec // by hold
+	backstop *prometheus.GaugeVec // by hold
 	findings prometheus.Gauge
 	lastRun  prometheus.Gauge
 }
@@ -30,6 +32,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		holds:    gauges("promise_holds", "1 while an enforced promise holds, 0 while it does not.", "promise"),
 		overdue:  gauges("overdue", "Rows, frames, keys and files that are past their rule and the grace.", "place"),
 		lag:      gauges("lag_seconds", "How far the oldest thing is past the end of its rule.", "rule"),
+		uncopied: gauges("hold_uncopied_rows", "Rows that have expired, that only a legal hold keeps, and that are not copied.", "hold"),
+		backstop: gauges("hold_backstop_seconds", "From when on the engine's back-stop removes the first of them, in Unix seconds.", "hold"),
 		findings: gauge("findings", "What the last verification found wrong."),
 		lastRun:  gauge("last_run_seconds", "When the last verification ended, in Unix seconds."),
 	}
@@ -61,6 +65,16 @@ func (m *metrics) observe(r Report, at time.Time) {
 		name := class + " " + rule.Where
 		worst[name] = max(worst[name], float64(rule.Late))
 		m.lag.WithLabelValues(name).Set(worst[name])
+	}
+	m.uncopied.Reset()
+	m.backstop.Reset()
+	first := map[string]time.Time{}
+	for _, u := range r.Uncopied {
+		m.uncopied.WithLabelValues(u.Hold).Add(float64(u.Rows))
+		if at := first[u.Hold]; at.IsZero() || u.Removed.Before(at) {
+			first[u.Hold] = u.Removed
+			m.backstop.WithLabelValues(u.Hold).Set(float64(u.Removed.Unix()))
+		}
 	}
 	m.findings.Set(float64(r.findings()))
 	m.lastRun.Set(float64(at.Unix()))

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,8 +19,16 @@ const freshPolicy = policy.Grace + 24*time.Hour
 // policy that was applied and is not in force yet nothing counts.
 func (l *look) readPolicies() error {
 	l.shortened = map[string]time.Time{}
+	begin := l.now.Add(-freshPolicy)
+	latest, ok := l.c.Audit.Last(audit.KindPolicy)
+	if !ok || latest.At.Before(begin) {
+		return nil
+	}
+	// How long a policy kept rows stands in its own entry, and the one that was
+	// replaced may be years old. So everything is read, for those two days.
+	kept := map[string][]audit.Kept{} // by digest
 	waiting := map[string]time.Time{}
-	for e, err := range l.entries(l.now.Add(-freshPolicy)) {
+	for e, err := range l.entries(time.Time{}) {
 		var applied audit.Policy
 		switch {
 		case err != nil:
@@ -27,10 +36,14 @@ func (l *look) readPolicies() error {
 		case e.Kind != audit.KindPolicy || json.Unmarshal(e.Detail, &applied) != nil:
 			continue
 		}
-		for _, change := range applied.Changes {
-			if rule, ok := shorter(change); ok {
-				waiting[rule] = e.At
-			}
+		if len(applied.Kept) > 0 {
+			kept[applied.Digest] = applied.Kept
+		}
+		if e.At.Before(begin) {
+			continue
+		}
+		for _, rule := range l.shorter(kept[applied.Replaces], applied) {
+			waiting[rule] = e.At
 		}
 		if applied.Digest != l.c.Policy.Digest() {
 			continue
@@ -43,12 +56,48 @@ func (l *look) readPolicies() error {
 	return nil
 }
 
-// shorter is the rule that a change on record made shorter ([policy.Succeeds]):
-// "class access", or "table login" where the table got another class.
-func shorter(change string) (rule string, is bool) {
-	_, change, _ = strings.Cut(change, ": ")
-	rule, _, is = strings.Cut(change, " keeps data shorter: ")
-	return rule, is
+// shorter are the rules that a policy made shorter: "class access", or "table
+// login" where the table got another class. For rows the periods say so that it
+// and the one that it replaced have on record. For what lies in no table, and
+// where those are not on record, its changes say so, in words ([policy.Succeeds]).
+func (l *look) shorter(before []audit.Kept, applied audit.Policy) (rules []string) {
+	known := len(before) > 0 && len(applied.Kept) > 0
+	for _, change := range applied.Changes {
+		_, change, _ = strings.Cut(change, ": ")
+		rule, _, is := strings.Cut(change, " keeps data shorter: ")
+		if is && !(known && l.ofRows(rule)) {
+			rules = append(rules, rule)
+		}
+	}
+	if !known {
+		return rules
+	}
+	was := map[string]*policy.Class{}
+	for _, k := range before {
+		was[k.Table] = ruleOf(k)
+	}
+	for _, k := range applied.Kept {
+		if then := was[k.Table]; then == nil || !then.Outlasts(ruleOf(k)) {
+			continue
+		}
+		rules = append(rules, "table "+k.Table)
+		if t, ok := l.c.Policy.Table(k.Table); ok {
+			rules = append(rules, "class "+t.Class.Name)
+		}
+	}
+	return rules
+}
+
+// ruleOf is the rule of a table that is on record.
+func ruleOf(k audit.Kept) *policy.Class {
+	p := policy.Period{Days: k.Days, Months: k.Months}
+	return &policy.Class{Period: p, Lasting: p == policy.Period{}}
+}
+
+// ofRows says whether a rule is one of rows in tables.
+func (l *look) ofRows(rule string) bool {
+	class, is := strings.CutPrefix(rule, "class ")
+	return !is || slices.ContainsFunc(l.c.Policy.Tables(), func(t *policy.Table) bool { return t.Class.Name == class })
 }
 
 // shortenedAt is when the rule of a table became shorter; zero is long ago.

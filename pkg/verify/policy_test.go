@@ -50,10 +50,21 @@ func shorter(t testing.TB) *policy.Policy {
 // apply puts a policy on record, as whoever applies it does.
 func (s *site) apply(pol *policy.Policy) {
 	s.t.Helper()
-	e := audit.Policy{Digest: pol.Digest(), Replaces: s.pol.Digest()}
+	s.applyAs(s.pol.Digest(), pol, func(*audit.Policy) {})
+}
+
+// applyAs is apply of a policy that takes the place of another, with an entry
+// that is changed.
+func (s *site) applyAs(replaces string, pol *policy.Policy, change func(*audit.Policy)) {
+	s.t.Helper()
+	e := audit.Policy{Digest: pol.Digest(), Replaces: replaces}
 	for _, c := range policy.Succeeds(s.pol, pol) {
 		e.Changes = append(e.Changes, string(c.Weight)+": "+c.String())
 	}
+	for _, t := range pol.Tables() {
+		e.Kept = append(e.Kept, audit.Kept{Table: t.Name, Days: t.Class.Period.Days, Months: t.Class.Period.Months})
+	}
+	change(&e)
 	must(s.t, s.record.Record(s.t.Context(), audit.KindPolicy, e))
 	s.settle()
 }
@@ -126,6 +137,50 @@ func TestWhatAShorterRuleEndsHasTheGraceFromThenOn(t *testing.T) {
 		if !strings.Contains(overdue(s.verifyWith(under)), where+" | ") {
 			t.Errorf("two days after a shorter rule, nothing is overdue at %s", where)
 		}
+	}
+}
+
+// P4, P5: which rules of rows became shorter is told by the periods on record,
+// wherever the policy before stands in it, and by words only where an earlier
+// version recorded no periods.
+func TestWhichRuleBecameShorterIsTakenFromThePeriodsOnRecord(t *testing.T) {
+	s := start(t)
+	s.store("http_access", s.clock().AddDate(0, 0, -20), 3)
+	pol := shorter(t)
+	overdue := func() bool {
+		r := s.verifyWith(func(c *verify.Config) { c.Policy = pol })
+		return slices.ContainsFunc(sentences(r), func(f string) bool {
+			return strings.HasPrefix(f, "table http_access | ") && strings.Contains(f, "should be gone")
+		})
+	}
+	s.applyAs("", s.pol, func(*audit.Policy) {})
+	s.pass(30 * day) // the policy before is an old one
+	s.store("http_access", s.clock().AddDate(0, 0, -20), 3)
+	s.run()
+	if !overdue() {
+		t.Fatal("under a policy that nobody applied, nothing is overdue")
+	}
+	for _, c := range []struct {
+		name    string
+		change  func(*audit.Policy)
+		overdue bool
+	}{
+		{"neither words nor periods", func(e *audit.Policy) { e.Changes, e.Kept = nil, nil }, true},
+		{"words that the periods contradict", func(e *audit.Policy) {
+			e.Kept = nil
+			for _, t := range s.pol.Tables() {
+				e.Kept = append(e.Kept, audit.Kept{Table: t.Name, Days: t.Class.Period.Days, Months: t.Class.Period.Months})
+			}
+		}, true},
+		{"words of an earlier version", func(e *audit.Policy) { e.Kept = nil }, false},
+		{"periods alone", func(e *audit.Policy) { e.Changes = nil }, false},
+	} {
+		s.applyAs(s.pol.Digest(), pol, c.change)
+		if overdue() != c.overdue {
+			t.Errorf("%s: overdue is %v", c.name, !c.overdue)
+		}
+		s.pass(3 * day)
+		s.store("http_access", s.clock().AddDate(0, 0, -20), 3)
 	}
 }
 

@@ -134,10 +134,15 @@ func (l *look) since(at time.Time, promises []string, where, format string, args
 func (l *look) checkLedger() error {
 	var ledger audit.Ledger
 	manifests := 0
+	early := removals{look: l}
 	for e, err := range l.entries(l.now.Add(-window)) {
 		if err != nil {
 			return err
 		}
+		if e.Kind == audit.KindClock {
+			l.clockDeed(e)
+		}
+		early.take(e)
 		sum, err := ledger.Apply(e)
 		if err != nil {
 			return err
@@ -162,6 +167,8 @@ func (l *look) checkLedger() error {
 			l.since(sum.At, record, "manifests", "the manifest of %s continues none before it: the inventory that it should have continued was lost", instant(sum.At))
 		}
 	}
+	early.judge(l.now, l.c.Policy.Digest())
+	l.lookedAt("removals", "whether the rule of what was removed had ended, by the clock of the run", early.n)
 	l.lookedAt("manifests", "those of the last 35 days, and the last one against a count of every table", manifests)
 	last := ledger.Last()
 	if last == nil || l.c.Warehouse == nil || l.c.Inventory == nil {
@@ -224,10 +231,10 @@ func (l *look) compare(m audit.Manifest, inventory audit.Inventory, ledger *audi
 		sort.Strings(days)
 		promises, where := append(t.Class.Promises[:len(t.Class.Promises):len(t.Class.Promises)], "P18"), tablePlace(warehouse.DefaultDatabase, t.Name)
 		if more > 0 {
-			l.broken(promises, where, "has %s of the days %s that the last manifest did not count and no frame after it brought: somebody put them there", plural(more, "row"), some(days))
+			l.broken(promises, where, "has %s of the days %s that the last manifest did not count and no frame after it brought: somebody put them there", plural(more, "row"), Some(days))
 		}
 		if less > 0 {
-			l.broken(promises, where, "has lost %s of the days %s since the last manifest, and no removal is on record", plural(less, "row"), some(days))
+			l.broken(promises, where, "has lost %s of the days %s since the last manifest, and no removal is on record", plural(less, "row"), Some(days))
 		}
 	}
 	return nil

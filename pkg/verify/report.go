@@ -1,6 +1,10 @@
 package verify
 
-import "time"
+import (
+	"time"
+
+	"github.com/lethe-pipeline/lethe/pkg/event"
+)
 
 // A Report is what one verification found by looking.
 type Report struct {
@@ -13,6 +17,8 @@ type Report struct {
 	Policy   string    `json:"policy"`
 	Promises []Promise `json:"promises"`
 	Rules    []Rule    `json:"rules"`
+	// Uncopied is what legal holds cover, has expired, and is not copied.
+	Uncopied []Uncopied `json:"uncopied,omitempty"`
 	// Notes break no promise and are worth knowing.
 	Notes []Finding `json:"notes"`
 	// Looked says what was looked at, so that a reader sees what was not.
@@ -72,6 +78,19 @@ type Rule struct {
 	NextRun time.Time `json:"next_run,omitzero"`
 	// Late is by how many seconds the first of it is past its deadline.
 	Late int64 `json:"late_seconds,omitempty"`
+}
+
+// Uncopied are rows of one table and expiry day that a legal hold may cover and
+// that were not looked at for it: the day has ended, so that only the hold keeps
+// them.
+type Uncopied struct {
+	Hold  string    `json:"hold"` // its id
+	Table string    `json:"table"`
+	Day   event.Day `json:"day"`
+	Rows  uint64    `json:"rows"`
+	// Removed is from when on the engine's own back-stop removes them: then they
+	// can be had of their frames only.
+	Removed time.Time `json:"removed"`
 }
 
 // A Look is one place that was looked at, and how.

@@ -113,6 +113,42 @@ func TestFilesThatNobodyListedAreFound(t *testing.T) {
 			of("clickhouse", "dump"),
 		},
 		{
+			"a file lies where the engine would have its formats",
+			func(s *site) { s.file(0, "clickhouse", "data", "format_schemas", "export.csv") },
+			"P5", engine, "number 1 in data/format_schemas (7 bytes, of ",
+			of("clickhouse", "data", "format_schemas"),
+		},
+		{
+			"a file lies where the engine would have another disk",
+			func(s *site) { s.file(0, "clickhouse", "data", "disks", "keepsake", "export.csv") },
+			"P5", engine, "number 1 in data/disks",
+			of("clickhouse", "data", "disks"),
+		},
+		{
+			"a file lies among the engine's definitions",
+			func(s *site) { s.file(0, "clickhouse", "data", "metadata", "export.csv") },
+			"P5", engine, "in data/metadata (7 bytes, of ",
+			of("clickhouse", "data", "metadata", "export.csv"),
+		},
+		{
+			"a file lies with the engine's log",
+			func(s *site) { s.file(0, "clickhouse", "log", "export.csv") },
+			"P5", engine, "number 1 in log (7 bytes, of ",
+			of("clickhouse", "log", "export.csv"),
+		},
+		{
+			"a file lies with the audit log",
+			func(s *site) { s.file(0, "audit", "export.csv") },
+			"P5", "data directory", "in audit (7 bytes, of ",
+			of("audit", "export.csv"),
+		},
+		{
+			"a file lies among the tiles of the audit log",
+			func(s *site) { s.file(0, "audit", fmt.Sprint(s.clock().Year()), "tile", "entries", "export.csv") },
+			"P5", "data directory", fmt.Sprintf("in audit/%d/tile/entries (7 bytes, of ", now.Year()),
+			of("audit", fmt.Sprint(now.Year()), "tile", "entries", "export.csv"),
+		},
+		{
 			"a file lies among the engine's",
 			func(s *site) { s.file(0, "clickhouse", "data", "dump") },
 			"P5", engine, "in data (7 bytes, of ",

@@ -232,8 +232,8 @@ func TestWhatIsDoneBehindLethesBackIsFoundAndNamed(t *testing.T) {
 func undergo(t *testing.T, s *site, deeds []deed) {
 	for _, d := range deeds {
 		t.Run(d.name, func(t *testing.T) {
-			s.t = t
 			defer func(outer testing.TB) { s.t = outer }(s.t)
+			s.t = t
 			d.do(s)
 			r := s.verify()
 			if r.Holds {

@@ -135,7 +135,7 @@ func (v *Verifier) Routes(mux *http.ServeMux) {
 		w.Header().Set("Cache-Control", "no-store")
 		_ = json.NewEncoder(w).Encode(report) // the caller has gone; nobody to tell
 	}, access.Installation)
-	v.c.Gate.Handle(mux, "GET /v1/verify/history", []access.Role{access.Officer, access.Operator}, v.serveHistory, access.Installation)
+	v.c.Gate.Handle(mux, "GET /v1/verify/history", []access.Role{access.Officer, access.Operator}, v.serveHistory, access.Installation, access.Unrecorded) // counts, and every page of the console asks for it
 }
 
 // Asked verifies because the holder of a credential asks, and puts the outcome

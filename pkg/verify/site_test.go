@@ -291,18 +291,24 @@ func (s *site) settle() {
 func (s *site) sql(statements ...string) {
 	s.t.Helper()
 	for _, statement := range statements {
-		r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, "http://engine/", strings.NewReader(statement))
-		must(s.t, err)
-		r.SetBasicAuth(saboteur, lethetest.Password(saboteur))
-		client := &http.Client{Transport: &http.Transport{DialContext: s.engine.DialHTTP, DisableKeepAlives: true}}
-		answer, err := client.Do(r)
-		must(s.t, err)
-		text, err := io.ReadAll(answer.Body)
-		must(s.t, errors.Join(err, answer.Body.Close()))
-		if answer.StatusCode != http.StatusOK {
+		if text, ok := s.trySQL(statement); !ok {
 			s.t.Fatalf("%s: %s", statement, text)
 		}
 	}
+}
+
+// trySQL is sql of one statement that may fail.
+func (s *site) trySQL(statement string) (text string, ok bool) {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, "http://engine/", strings.NewReader(statement))
+	must(s.t, err)
+	r.SetBasicAuth(saboteur, lethetest.Password(saboteur))
+	client := &http.Client{Transport: &http.Transport{DialContext: s.engine.DialHTTP, DisableKeepAlives: true}}
+	answer, err := client.Do(r)
+	must(s.t, err)
+	body, err := io.ReadAll(answer.Body)
+	must(s.t, errors.Join(err, answer.Body.Close()))
+	return string(body), answer.StatusCode == http.StatusOK
 }
 
 func (s *site) file(age time.Duration, parts ...string) {

@@ -24,6 +24,9 @@ func (l *look) readStreams() error {
 	}
 	l.sights, l.untreated = all, time.Time{}
 	for _, s := range all {
+		if s.Name == eventlog.AuditStream && l.through == 0 {
+			l.through = s.State.Last
+		}
 		for _, r := range s.Readers {
 			if s.Name == eventlog.RawStream {
 				l.untreated = since(s, r)
@@ -81,13 +84,13 @@ func (l *look) unlistedStream(where string, s eventlog.Sight) {
 	l.lookedAt(where, "listed by the server", int(s.State.Messages))
 	what := "holds " + plural(s.State.Messages, "message")
 	if len(s.Topics) > 0 {
-		what += " of " + some(plainTopics(s.Topics))
+		what += " of " + Some(plainTopics(s.Topics))
 	}
 	if s.State.Messages > 0 {
 		what += ", the first of " + instant(s.State.FirstAt)
 	}
 	if len(s.Copies) > 0 {
-		what += "; it copies " + some(plainTopics(s.Copies)) + ", and what expires there stays here"
+		what += "; it copies " + Some(plainTopics(s.Copies)) + ", and what expires there stays here"
 	}
 	l.broken(append([]string{"P1"}, unlisted...), where, "is not in the policy: no rule covers it. It %s. Delete it, or say in the policy what it is for", what)
 }
@@ -160,13 +163,19 @@ func (l *look) checkClean() error {
 	where := "stream " + eventlog.CleanStream
 	all := map[string]*cleanFrames{}
 	var strange uint64
+	framed := map[string]map[event.Day]bool{}
 	for topic, n := range topics {
 		day, err := event.CleanTopicDay(topic)
 		if err != nil {
 			strange += n
 			continue
 		}
-		class := l.classOfTable(strings.Split(topic, ".")[4])
+		table := strings.Split(topic, ".")[4]
+		if framed[table] == nil {
+			framed[table] = map[event.Day]bool{}
+		}
+		framed[table][day] = true
+		class := l.classOfTable(table)
 		f := all[class.Name]
 		if f == nil {
 			f = &cleanFrames{rule: rule(class, where, "frames", l.now)}
@@ -193,10 +202,30 @@ func (l *look) checkClean() error {
 			l.note(where, "still has %s of class %s whose expiry day has ended, the first on %s; with their key destroyed nobody can open them, and they only take up room", plural(f.ended, "frame"), name, f.first)
 		}
 	}
+	l.frameless(where, framed)
 	if strange > 0 {
 		l.broken(unlisted, where, "has %s on topics without an expiry day: no rule covers them", plural(strange, "frame"))
 	}
 	return nil
+}
+
+// frameless finds rows of days that have not ended and of which no frame is on
+// the clean log: it is the source of the tables, and a frame is there before its
+// rows and goes with them. P18.
+func (l *look) frameless(where string, framed map[string]map[event.Day]bool) {
+	for _, table := range sorted(l.rows) {
+		var rows uint64
+		var days []string
+		for _, day := range sorted(l.rows[table]) {
+			if !framed[table][day] {
+				rows += l.rows[table][day]
+				days = append(days, string(day))
+			}
+		}
+		if rows > 0 {
+			l.broken(flow, where, "has no frame of %s of table %s of the expiry days %s: somebody purged them, or the log was made anew. A rebuild would lose the rows", plural(rows, "row"), plain(table), Some(days))
+		}
+	}
 }
 
 // classOfTable is the class of a table, or one that stands for those of an

@@ -166,7 +166,11 @@ func (l *look) checkRows(t *policy.Table) error {
 	r.Holds = l.covering(t.Name)
 	var misplaced, late, future, seq uint64
 	var due time.Time
+	l.rows[t.Name] = map[event.Day]uint64{}
 	for _, d := range days {
+		if d.Day.End().After(l.now) {
+			l.rows[t.Name][d.Day] = d.Rows
+		}
 		r.Found += d.Rows
 		r.Hidden += d.Hidden
 		r.Overdue += d.Overdue
@@ -253,7 +257,7 @@ func cleanEnd(sights []eventlog.Sight) (last uint64, known bool) {
 // heldBack names the holds that rows which are overdue wait for.
 func (l *look) heldBack(t *policy.Table, days []warehouse.Day) {
 	for _, h := range l.holds {
-		if h.Over(l.now) || len(h.Tables) > 0 && !slices.Contains(h.Tables, t.Name) {
+		if h.Over(l.now) || !h.CoversTable(t.Name) {
 			continue
 		}
 		for _, d := range days {
@@ -290,8 +294,8 @@ func (l *look) checkParts() error {
 	}
 	var parts uint64
 	type counted struct {
-		frozen, inactive, rows uint64
-		first, ended           string
+		frozen, inactive, rows, masked uint64
+		first, ended                   string
 	}
 	tables := map[[2]string]*counted{}
 	for _, p := range all {
@@ -308,6 +312,7 @@ func (l *look) checkParts() error {
 				c.first = p.Partition
 			}
 		}
+		c.masked += p.Masked
 		if p.InactiveFor > stale {
 			c.inactive += p.Inactive
 			c.rows += p.InactiveRows
@@ -326,6 +331,9 @@ func (l *look) checkParts() error {
 		}
 		if c.inactive > 0 {
 			l.broken(promises, where, "still has %s with %s on disk that a merge replaced, or somebody dropped, more than an hour ago", plural(c.inactive, "part"), plural(c.rows, "row"))
+		}
+		if c.masked > 0 {
+			l.broken(promises, where, "has %s with rows that somebody hid and did not remove (DELETE FROM): they are in no answer and no count, and still on disk. The next run of retention removes a partition whose day has ended; for others, ALTER TABLE … APPLY DELETED MASK", plural(c.masked, "part"))
 		}
 		if c.ended != "" {
 			l.broken(promises, where, "a rebuild left partition %s, whose day has ended", c.ended)

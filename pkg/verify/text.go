@@ -90,16 +90,18 @@ func finds(all []find) string {
 	for i, f := range all {
 		said[i] = f.String()
 	}
-	return some(said) + ", by name"
+	return Some(said) + ", by name"
 }
 
-// some names a few things and counts the rest.
-func some(names []string) string {
-	const shown = 5
-	if len(names) <= shown {
-		return strings.Join(names, ", ")
+// enough is how many examples a sentence names.
+const enough = 5
+
+// Some names the first few of many things and counts the rest, for a sentence.
+func Some(things []string) string {
+	if len(things) <= enough+1 {
+		return strings.Join(things, ", ")
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
+	return fmt.Sprintf("%s and %d more", strings.Join(things[:enough], ", "), len(things)-enough)
 }
 
 // cutoff is the instant before which nothing that comes under a period may be

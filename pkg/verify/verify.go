@@ -85,6 +85,8 @@ type Verifier struct {
 	m       *metrics
 	turn    chan struct{}
 	past    past
+	record  heldRecord // of whoever has the turn
+	still   still      // likewise
 
 	mu   sync.Mutex // guards what the last run of Run recorded
 	last recorded
@@ -129,6 +131,8 @@ var (
 	holds    = source{"record of legal holds", func(c *Config) bool { return c.Holds != nil }}
 	auditLog = source{"audit log", func(c *Config) bool { return c.Audit != nil }}
 
+	recordOfHolds = source{"audit log, or no record of legal holds,", func(c *Config) bool { return c.Audit != nil && c.Holds != nil }}
+
 	periods = []string{"P4", "P5", "P6", "P7", "P8"}
 )
 
@@ -147,7 +151,9 @@ var checks = []check{
 	{"parts of tables", periods, tables, (*look).checkParts},
 	{"engine", drifted, tables, (*look).checkEngine},
 	{"users of the warehouse", scope, tables, (*look).checkUsers},
+	{"legal holds", append([]string{"P10"}, flow...), recordOfHolds, (*look).checkHoldRecord},
 	{"copies for legal holds", unlisted, tables, (*look).checkHeld},
+	{"what legal holds cover", flow, tables, (*look).checkCopied},
 	{"files of the engine", unlisted, files, (*look).checkFiles},
 	{"streams", []string{"P1", "P18", "P21"}, streams, (*look).checkStreams},
 	{"keys", append([]string{"P1"}, periods...), keys, (*look).checkKeys},
@@ -173,7 +179,7 @@ func (v *Verifier) Verify(ctx context.Context) (Report, error) {
 		return Report{}, fmt.Errorf("waiting for a verification that is under way: %w", ctx.Err())
 	}
 	wall := v.c.Now().UTC().Truncate(time.Millisecond)
-	l := &look{ctx: ctx, c: &v.c, started: v.started, wall: wall, now: wall, seen: &seen{}}
+	l := &look{ctx: ctx, c: &v.c, started: v.started, wall: wall, now: wall, seen: &seen{rows: map[string]map[event.Day]uint64{}}, record: &v.record, still: &v.still}
 	results := make([]result, len(checks))
 	var wrong []int
 	for i, c := range checks {
@@ -183,6 +189,7 @@ func (v *Verifier) Verify(ctx context.Context) (Report, error) {
 	}
 	if len(wrong) > 0 && pause(ctx, v.c.Pause) {
 		// What others lean on is read anew with whatever was wrong.
+		l.again = true
 		for i := range checks {
 			if i < leaning || slices.Contains(wrong, i) {
 				results[i] = l.make(checks[i])
@@ -216,7 +223,10 @@ type look struct {
 	started time.Time // of the Verifier
 	wall    time.Time
 	// now decides about expiry: the later of the wall clock and Lethe's.
-	now time.Time
+	now    time.Time
+	again  bool // the second time
+	record *heldRecord
+	still  *still
 	*seen
 	result
 }
@@ -229,6 +239,10 @@ type seen struct {
 	keys   []keyring.KeyInfo
 	stages []eventlog.StageStatus
 	sights []eventlog.Sight
+	// through is the last of the audit stream when it was first looked at.
+	through uint64
+	// rows are those of tables by expiry day, of days that have not ended.
+	rows map[string]map[event.Day]uint64
 	// untreated is about when the first raw frame came that is not treated;
 	// zero when all are.
 	untreated        time.Time
@@ -244,6 +258,7 @@ type result struct {
 	rules    []Rule
 	looked   []Look
 	notes    []Finding
+	uncopied []Uncopied
 }
 
 // broken is a finding and the promises that it breaks.
@@ -303,6 +318,7 @@ func (l *look) report(results []result) Report {
 	for _, res := range results {
 		r.Rules = append(r.Rules, res.rules...)
 		r.Notes = append(r.Notes, res.notes...)
+		r.Uncopied = append(r.Uncopied, res.uncopied...)
 		r.Looked = append(r.Looked, res.looked...)
 		for _, f := range res.findings {
 			f.put(r.Promises)

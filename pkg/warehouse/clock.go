@@ -2,9 +2,13 @@ package warehouse
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/lethe-pipeline/lethe/pkg/fault"
 )
 
 // Clock returns the latest instant that Lethe's clock was advanced to, in UTC;
@@ -43,4 +47,50 @@ func (w *Warehouse) Advance(ctx context.Context, at time.Time) (time.Time, error
 		return time.Time{}, err
 	}
 	return w.Clock(ctx)
+}
+
+// takeBackPatience is for how long TakeBack begins anew because parts are merged
+// under its hands.
+const takeBackPatience = 30 * time.Second
+
+// TakeBack removes from the table of Lethe's clock whatever is later than an
+// instant, to the millisecond, and leaves the instant there. It is for what
+// somebody put there who may not say what time it is; what an instant that Lethe
+// went by is, the caller knows.
+//
+// At no moment does the clock stand before the instant: it is put there first,
+// in a part of its own, and then the parts are dropped that hold a later one. A
+// merge may take the instant into such a part, which then has another name, so
+// that dropping it fails and all begins anew.
+func (w *Warehouse) TakeBack(ctx context.Context, to time.Time) (time.Time, error) {
+	table := w.Table(clockTable)
+	for end := time.Now().Add(takeBackPatience); time.Now().Before(end); {
+		r, err := w.Rows(ctx, "SELECT _part, toUnixTimestamp64Milli(max(at)) FROM "+table+" GROUP BY _part", nil)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("looking at Lethe's clock: %w", err)
+		}
+		var drops []string
+		stands := false
+		for _, row := range r.Rows {
+			switch at, _ := row[1].(int64); {
+			case at > to.UnixMilli():
+				drops = append(drops, "DROP PART "+literal(text(row[0])))
+			case at == to.UnixMilli():
+				stands = true
+			}
+		}
+		switch {
+		case len(drops) == 0:
+			return w.Clock(ctx)
+		case !stands:
+			err = w.exec(ctx, "setting Lethe's clock", "INSERT INTO "+table+" (at) SELECT fromUnixTimestamp64Milli({at:Int64}, 'UTC')",
+				clickhouse.Named("at", to.UnixMilli()))
+		default:
+			err = w.exec(ctx, "taking Lethe's clock back", "ALTER TABLE "+table+" "+strings.Join(drops, ", "))
+		}
+		if err != nil && fault.KindOf(err) != fault.NotFound {
+			return time.Time{}, err
+		}
+	}
+	return time.Time{}, fault.Unavailable.Errorf("taking Lethe's clock back: its parts are merged again and again")
 }

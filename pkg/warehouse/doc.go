@@ -16,7 +16,9 @@
 // itself is kept by the retention job, which drops partitions by an explicit
 // cut-off, and until it has by the read barrier: a row filter on the analyst's
 // user that hides a row from the instant it expires. Both go by Lethe's clock,
-// the one row of lethe.clock, which never goes back ([Warehouse.Advance]).
+// the one row of lethe.clock, which never goes back behind a time that Lethe
+// went by ([Warehouse.Advance]). What somebody else put there can be taken out
+// ([Warehouse.TakeBack]).
 //
 // A rule that becomes shorter ends rows in days to come. [Warehouse.Early]
 // finds them, [Warehouse.DropEarly] drops the parts that hold nothing else, and

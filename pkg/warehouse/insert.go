@@ -21,6 +21,11 @@ import (
 // a batch whose token it has seen on this table, also after a restart. A token
 // must therefore name one content only; with "" every insert is stored.
 func (w *Warehouse) Insert(ctx context.Context, b *Batch, token string) error {
+	return w.insert(ctx, b, w.Table(b.table.Name), columnNames(b.table), b.columns(), token)
+}
+
+// insert stores columns of a batch in a table of its shape.
+func (w *Warehouse) insert(ctx context.Context, b *Batch, table string, names []string, columns []any, token string) error {
 	if b.rows == 0 {
 		return nil
 	}
@@ -33,12 +38,11 @@ func (w *Warehouse) Insert(ctx context.Context, b *Batch, token string) error {
 		token = rand.Text()
 	}
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"insert_deduplication_token": token}))
-	batch, err := w.conn.PrepareBatch(ctx, "INSERT INTO "+w.Table(b.table.Name)+
-		" ("+strings.Join(quoteAll(columnNames(b.table)), ", ")+")")
+	batch, err := w.conn.PrepareBatch(ctx, "INSERT INTO "+table+" ("+strings.Join(quoteAll(names), ", ")+")")
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, clean(err))
 	}
-	for i, data := range b.columns() {
+	for i, data := range columns {
 		if err := batch.Column(i).Append(data); err != nil {
 			_ = batch.Abort() // it was never sent
 			return fmt.Errorf("%s: %w", doing, clean(err))
@@ -81,25 +85,18 @@ func (w *Warehouse) Known(ctx context.Context, table string, ids []event.ID) (ma
 	if len(ids) == 0 {
 		return known, nil
 	}
-	var column fixed
-	for i := range ids {
-		column.add(ids[i][:])
-	}
-	// The ids travel as a table of their own. The bounds repeat what the IN
-	// says, in words that narrow the read to a stretch of each part.
+	// The bounds repeat what the IN says, in words that narrow the read to a
+	// stretch of each part.
 	sql := "SELECT event_id, toString(min(expiry_day)) FROM " + w.Table(table) + " WHERE identified" +
 		" AND event_id >= (SELECT min(id) FROM wanted) AND event_id <= (SELECT max(id) FROM wanted)" +
 		" AND event_id IN (SELECT id FROM wanted) GROUP BY event_id"
 	err := w.ask(ctx, "looking up events of table "+table, func(ctx context.Context) error {
-		wanted, err := ext.NewTable("wanted", ext.Column("id", "FixedString(20)"))
+		ctx, err := wanted(ctx, ids)
 		if err != nil {
 			return err
 		}
-		if _, err := wanted.Block().Columns[0].Append(column.data()); err != nil {
-			return err
-		}
 		clear(known)
-		rows, err := w.conn.Query(clickhouse.Context(ctx, clickhouse.WithExternalTable(wanted)), sql)
+		rows, err := w.conn.Query(ctx, sql)
 		if err != nil {
 			return err
 		}
@@ -118,6 +115,22 @@ func (w *Warehouse) Known(ctx context.Context, table string, ids []event.ID) (ma
 		return nil, err
 	}
 	return known, nil
+}
+
+// wanted has ids travel with a query, as a table of their own: wanted(id).
+func wanted(ctx context.Context, ids []event.ID) (context.Context, error) {
+	var column fixed
+	for i := range ids {
+		column.add(ids[i][:])
+	}
+	table, err := ext.NewTable("wanted", ext.Column("id", "FixedString(20)"))
+	if err != nil {
+		return ctx, err
+	}
+	if _, err := table.Block().Columns[0].Append(column.data()); err != nil {
+		return ctx, err
+	}
+	return clickhouse.Context(ctx, clickhouse.WithExternalTable(table)), nil
 }
 
 // IDs returns the identified events that a table holds with ids in [from, to],

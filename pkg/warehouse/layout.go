@@ -3,6 +3,7 @@ package warehouse
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/lethe-pipeline/lethe/pkg/event"
 	"github.com/lethe-pipeline/lethe/pkg/policy"
@@ -31,7 +32,14 @@ const (
 	// backstop is added to the expiry day. A Date has room for it: an
 	// expiring row's day is at most a rule's period from the present.
 	backstop = "expiry_day + toIntervalDay(3)"
+	// backstopDays is the number in it.
+	backstopDays = 3
 )
+
+// Backstop is when the engine's own TTL begins to remove the rows of an expiry
+// day, whoever still needs them. It goes by the engine's clock, and works when
+// the engine merges.
+func Backstop(day event.Day) time.Time { return day.Start().AddDate(0, 0, backstopDays) }
 
 // Settings of every table. A promise leans on each, so a test reads each back
 // from the engine.

@@ -75,6 +75,9 @@ type Parts struct {
 	// to be deleted. Frozen ones have a copy under shadow/.
 	Active, Inactive, Frozen uint64
 	Rows, InactiveRows       uint64
+	// Masked parts are active and have rows that are in no answer and still on
+	// disk: a lightweight DELETE hides rows, and removes them when it merges.
+	Masked uint64
 	// InactiveFor is how long ago the first of the inactive parts became so,
 	// by the engine's clock.
 	InactiveFor time.Duration
@@ -86,7 +89,8 @@ func (w *Warehouse) LookParts(ctx context.Context) ([]Parts, error) {
 	r, err := w.Rows(ctx, `
 SELECT database, table, partition, countIf(active), countIf(NOT active), countIf(is_frozen),
   sumIf(rows, active), sumIf(rows, NOT active),
-  toUInt64(greatest(0, maxIf(dateDiff('second', remove_time, now()), NOT active AND remove_time > 0)))
+  toUInt64(greatest(0, maxIf(dateDiff('second', remove_time, now()), NOT active AND remove_time > 0))),
+  countIf(active AND has_lightweight_delete)
 FROM system.parts WHERE database NOT IN `+theirs+`
 GROUP BY database, table, partition ORDER BY database, table, partition`, nil)
 	if err != nil {
@@ -97,7 +101,7 @@ GROUP BY database, table, partition ORDER BY database, table, partition`, nil)
 		out = append(out, Parts{
 			Database: text(row[0]), Table: text(row[1]), Partition: text(row[2]),
 			Active: number(row[3]), Inactive: number(row[4]), Frozen: number(row[5]),
-			Rows: number(row[6]), InactiveRows: number(row[7]), InactiveFor: seconds(row[8]),
+			Rows: number(row[6]), InactiveRows: number(row[7]), InactiveFor: seconds(row[8]), Masked: number(row[9]),
 		})
 	}
 	return out, nil

@@ -29,8 +29,11 @@ const (
 	sqlMemory      = 512 << 20 // bytes
 	sqlResultBytes = 256 << 20
 	sqlDisk        = 1 << 30 // bytes of intermediate results
-	sqlConcurrent  = 16
 )
+
+// SQLConcurrent is how many statements of [UserSQL] the engine runs at once, of
+// all tenants; it refuses more. The SQL door lets tenants wait before that.
+const SQLConcurrent = 16
 
 // SQLSeconds is how long one statement of [UserSQL] may take.
 const SQLSeconds = maxQuerySeconds
@@ -79,7 +82,7 @@ func sqlUsers() []User {
 				"max_memory_usage":                          fmt.Sprint(sqlMemory),
 				"max_result_bytes":                          fmt.Sprint(sqlResultBytes),
 				"max_temporary_data_on_disk_size_for_query": fmt.Sprint(sqlDisk),
-				"max_concurrent_queries_for_user":           fmt.Sprint(sqlConcurrent),
+				"max_concurrent_queries_for_user":           fmt.Sprint(SQLConcurrent),
 				// Of how much was read, nothing is told: it holds rows of
 				// other tenants.
 				"output_format_write_statistics": "0",

@@ -81,8 +81,7 @@ func Users(pol *policy.Policy) []User {
 		"GRANT SHOW, CREATE DATABASE, CREATE VIEW, DROP VIEW ON "+StatsDatabase+every, "GRANT SET DEFINER ON "+UserView)
 	loader := User{Name: UserLoader, Grants: []string{readClock}}
 	rebuild := User{Name: UserRebuild, Filters: map[string]string{}, Grants: []string{
-		// An exchange drops and creates on both sides, as the engine sees it.
-		"GRANT SELECT, INSERT, CREATE TABLE, DROP TABLE ON " + db + every,
+		readClock,
 		"GRANT SELECT, INSERT, CREATE DATABASE, CREATE TABLE, DROP DATABASE, DROP TABLE ON " + RebuildDatabase + every,
 		"GRANT TABLE ENGINE ON *",
 	}}
@@ -134,6 +133,8 @@ func Users(pol *policy.Policy) []User {
 		name := db + "." + t.Name
 		admin.Grants = append(admin.Grants, grantColumns(name, outlastingColumns))
 		loader.Grants = append(loader.Grants, "GRANT INSERT ON "+name, grantColumns(name, knownColumns))
+		// An exchange drops and creates on both sides, as the engine sees it.
+		rebuild.Grants = append(rebuild.Grants, "GRANT SELECT, INSERT, CREATE TABLE, DROP TABLE ON "+name)
 		rebuild.Filters[name] = barrier(t)
 		retention.Grants = append(retention.Grants, grantColumns(name, countedColumns))
 		verify.Grants = append(verify.Grants, grantColumns(name, datedColumns))

@@ -132,7 +132,7 @@ func what(e audit.Entry) string {
 		})
 	case audit.KindClock:
 		return say(&clock, func() string {
-			return fmt.Sprintf("from %s to %s, accepted: %t", clock.From.UTC().Format(time.RFC3339), clock.To.UTC().Format(time.RFC3339), clock.Accepted)
+			return fmt.Sprintf("from %s to %s, %s", clock.From.UTC().Format(time.RFC3339), clock.To.UTC().Format(time.RFC3339), becameOf(clock))
 		})
 	case audit.KindHold:
 		return say(&held, func() string { return held.Verb + " " + held.ID })

@@ -31,12 +31,8 @@ const (
 // benchEvents is how many events BenchmarkFlow publishes.
 func benchEvents(b *testing.B) int {
 	b.Helper()
-	text := os.Getenv("LETHE_BENCH_EVENTS")
-	if text == "" {
-		return 100_000
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < benchRequest {
+	n := lethetest.BenchEvents(b, 100_000)
+	if n < benchRequest {
 		b.Fatalf("LETHE_BENCH_EVENTS is a number from %d on", benchRequest)
 	}
 	return n - n%benchRequest

@@ -25,41 +25,6 @@ func encode(t testing.TB, v any) []byte {
 	return b
 }
 
-// TestTheGateLetsThroughWhatItsRulesSay, and nothing else: P14, P15.
-func TestTheGateLetsThroughWhatItsRulesSay(t *testing.T) {
-	t.Parallel()
-	if n := authorizationMatrix(t, up(t)); n < 1_000 {
-		t.Errorf("%d cases, want 1000 or more", n)
-	}
-}
-
-// TestTheRulesInTheDocsAreThoseOfTheGate: P15. With -update, they are written
-// anew.
-func TestTheRulesInTheDocsAreThoseOfTheGate(t *testing.T) {
-	t.Parallel()
-	const begin, end = "<!-- rules -->\n", "<!-- end of rules -->"
-	file := filepath.Join("..", "..", "docs", "access.md")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, _ := strings.Cut(string(text), begin)
-	have, tail, found := strings.Cut(rest, end)
-	if !found {
-		t.Fatalf("%s has no place for the rules", file)
-	}
-	want := "\n" + access.Matrix(up(t).rules()) + "\n"
-	if have == want {
-		return
-	}
-	if !*update {
-		t.Fatalf("%s does not show the rules of the gate; run make derive. They are:\n%s", file, want)
-	}
-	if err := os.WriteFile(file, []byte(head+begin+want+end+tail), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestACredentialIsMadeUsedRotatedAndRevoked, all over the command line: P15.
 func TestACredentialIsMadeUsedRotatedAndRevoked(t *testing.T) {
 	t.Parallel()

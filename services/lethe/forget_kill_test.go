@@ -44,7 +44,7 @@ func TestEveryPointOfForgettingIsTried(t *testing.T) {
 		reach *regexp.Regexp
 		tried []string
 	}{
-		"retention": {regexp.MustCompile(`\.reach\("([a-z_]+)"\)|\{"([a-z_]+)", u\.[a-zA-Z]+\}`), slices.Concat(forgetPoints, shorterPoints)},
+		"retention": {regexp.MustCompile(`\.reach\("([a-z_]+)"\)|\{"([a-z_]+)", u\.[a-zA-Z]+\}`), slices.Concat(forgetPoints, shorterPoints, rejectPoints)},
 		"audit":     {regexp.MustCompile(`\.step\("([a-z_]+)"\)`), slices.Concat(recordPoints, recordEnds)},
 	} {
 		var want []string

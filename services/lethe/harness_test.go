@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -347,6 +348,12 @@ func (r *running) Do(role, method, path, contentType string, body io.Reader, hea
 // that their log holds, and all of it was looked at to be published.
 func (r *running) Settle() {
 	r.t.Helper()
+	r.settle("pseudonymizer", "loader", "cells")
+}
+
+// settle waits until nothing is on its way to some stages.
+func (r *running) settle(stages ...string) {
+	r.t.Helper()
 	var last string
 	still := 0 // looks in a row that found nothing waiting
 	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
@@ -364,14 +371,14 @@ func (r *running) Settle() {
 		decode(r.t, out, &s)
 		seen, waiting := 0, false
 		for _, st := range s.Stages {
-			if st.Stage == "pseudonymizer" || st.Stage == "loader" || st.Stage == "cells" {
+			if slices.Contains(stages, st.Stage) {
 				seen++
 				waiting = waiting || st.Lag > 0
 			}
 		}
 		// One look reads the two logs one after the other; a frame may pass
 		// between.
-		if seen < 3 || waiting {
+		if seen < len(stages) || waiting {
 			still = 0
 		} else if still++; still == 2 {
 			return

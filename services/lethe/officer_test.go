@@ -382,17 +382,3 @@ func TestEvidenceAndALogThatWereTouchedAreRefused(t *testing.T) {
 		t.Errorf("it does not say why:\n%s", r.log.Tail(5))
 	}
 }
-
-// P4: a clock is confirmed when a jump is held back, and not otherwise.
-func TestAClockThatDidNotJumpIsNotConfirmed(t *testing.T) {
-	t.Parallel()
-	r := up(t)
-	_, stderr, err := r.Try("clock", "confirm")
-	if status(t, err) != 1 || !strings.Contains(stderr, "no jump of the clock is held back") {
-		t.Errorf("it ends with %d and says %s", status(t, err), stderr)
-	}
-	_, stderr, err = r.Try("clock", "confirm", "--as", "officer")
-	if status(t, err) != 1 || !strings.Contains(stderr, "not for the role") {
-		t.Errorf("as an officer it ends with %d and says %s", status(t, err), stderr)
-	}
-}

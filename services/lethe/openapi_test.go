@@ -157,6 +157,7 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	d.post("operator", "POST /v1/quarantine/redrive", "", "", 200)
 	d.get("operator", "GET /v1/keys", 200)
 	d.post("operator", "POST /v1/clock/confirm", "", "", 409)
+	d.post("operator", "POST /v1/clock/reject", "", "", 409)
 	d.get("operator", "GET /v1/rebuild", 200)
 	d.post("operator", "POST /v1/rebuild", "", "", 200)
 

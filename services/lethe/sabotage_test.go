@@ -59,6 +59,11 @@ func TestSabotageOfARunningLetheIsFoundByVerify(t *testing.T) {
 			found()
 			r.remove("export.csv")
 		}},
+		{"a copy lies among the streams", "P21", "data directory", "in nats/jetstream", func(found func()) {
+			r.put("nats/jetstream/$G/streams/LETHE_RAW/msgs", 0, "export.csv")
+			found()
+			r.remove("nats", "jetstream", "$G", "streams", "LETHE_RAW", "msgs", "export.csv")
+		}},
 		{"a backup is 31 days old", "P12", "folder backups", "the rule is 30 days, and the oldest, number 2 by name and of 7 bytes, was made on", func(found func()) {
 			r.put("backups", 31*aDay, "monthly/part")
 			found()

@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS `lethe`.`cell`
     `d7` LowCardinality(String) COMMENT 'value of dimension 7 (publish)',
     `d8` LowCardinality(String) COMMENT 'value of dimension 8 (publish)',
     `value` Int64 COMMENT 'the number, to be added to those of the same coordinates (publish)',
+    `k` Int64 COMMENT 'how many subjects stand behind it at least, by the policy when it was cut; 0 is public (publish)',
     `through` Int64 COMMENT 'sequence of the clean log through which rows are in it (publish)'
 )
 ENGINE = MergeTree
