@@ -25,8 +25,14 @@
 // Policy lets nothing run, load or be sent that is not of this server, and
 // nothing inline; forms carry a proof that they were served to the session, and
 // those of other sites are refused (http.CrossOriginProtection). No page holds
-// a credential, and no address anything but declared names, days and places in
-// a log.
+// a credential, and no address anything but declared names, days, published
+// values and places in a log.
+//
+// The page about usage shows answers made of published cells (pkg/stats) and
+// adds nothing to them (P19): what is hidden has no point in a chart, what cells
+// do not tell is last and drawn as such, and what can be asked follows from the
+// list of metrics. Its address is the question; one that says anything else
+// leads to the one that does not.
 //
 // What others made lies in static/vendor, as it came.
 //

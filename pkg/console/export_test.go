@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/lethe-pipeline/lethe/pkg/stats"
 	"github.com/lethe-pipeline/lethe/pkg/verify"
 )
 
@@ -29,11 +30,49 @@ func (o *Console) Sessions() int {
 	return len(o.sessions.byID)
 }
 
-// Ask is what the API would be asked for an address.
-func Ask(q url.Values, now time.Time) (metric string, asked url.Values) {
-	question := readQuestion(q, now)
-	return question.Metric, question.values()
+// Question is a question that an address asks, and what follows from it.
+type Question = question
+
+var Read = readQuestion
+
+// Fit is the question that is asked of a metric of a list.
+func Fit(q Question, list []stats.Listed, now time.Time) Question {
+	for _, m := range newMetrics(list) {
+		if m.Name == q.Metric {
+			return q.fit(m, now)
+		}
+	}
+	return q
 }
+
+// Asked is the question as the API takes it.
+func Asked(q Question) url.Values { return q.values() }
+
+// Ranges are what a page offers of ranges, with the days of each.
+func Ranges(q Question, list []stats.Listed, now time.Time) map[string]string {
+	out := map[string]string{}
+	for _, m := range newMetrics(list) {
+		if m.Name != q.Metric {
+			continue
+		}
+		for _, c := range q.fit(m, now).ranges(m, now) {
+			u, _ := url.Parse(c.Link)
+			out[c.Name] = u.Query().Get("from") + " " + u.Query().Get("to")
+		}
+	}
+	return out
+}
+
+// MomentsOf are the moments of a bucket that a page shows for some of them.
+func MomentsOf(bucket string, some ...string) []string {
+	in := map[string]bool{}
+	for _, w := range some {
+		in[w] = true
+	}
+	return allMoments(bucket, in)
+}
+
+var Num = num
 
 // Instant is when a bucket of time begins, in Unix seconds.
 var Instant = instantOf

@@ -139,7 +139,7 @@ func (o *Console) flowNumbers(v *visit) {
 }
 
 // flowing is what each stage of the flow passes on.
-var flowing = map[string]string{"gateway": "events", "pseudonymizer": "events", "loader": "rows"}
+var flowing = map[string]string{"gateway": "events", "pseudonymizer": "events", "loader": "rows", "cells": "cells"}
 
 // steps puts stages and logs in the order that data takes.
 func steps(s operation.Status) []step {
@@ -174,6 +174,7 @@ func steps(s operation.Status) []step {
 		stage("pseudonymizer", fact{"events", "events", ""}, fact{"quarantined", "quarantined", ""}),
 		between("clean", "clean log"),
 		stage("loader", fact{"rows", "rows", ""}, fact{"duplicates", "duplicates", ""}),
+		stage("cells", fact{"cells", "published", ""}, fact{"failures", "failures", ""}),
 	}
 }
 

@@ -33,7 +33,12 @@ var functions = template.FuncMap{
 	"stays":       func(day string) bool { return day == string(event.Never) },
 	"starts":      catalog.StartingPoint,
 	"has":         slices.Contains[[]string],
-	"words":       func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+	"words":       words,
+	"timeWords":   timeWords,
+	"shown":       shown,
+	"raw":         raw,
+	"percent":     percent,
+	"lines":       func(p *panel) []series { return p.Series[:p.Lines] },
 }
 
 // num writes a number with its thousands apart.
@@ -42,12 +47,16 @@ func num(n any) string {
 	if f, ok := n.(float64); ok {
 		s = strconv.FormatFloat(f, 'f', 0, 64)
 	}
+	s, decimals, _ := strings.Cut(s, ".")
 	sign := ""
 	if strings.HasPrefix(s, "-") {
 		sign, s = "-", s[1:]
 	}
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
+	}
+	if decimals != "" {
+		s += "." + decimals
 	}
 	return sign + s
 }

@@ -27,8 +27,8 @@ type homeBody struct {
 
 // first are the questions of the first page.
 var first = []question{
-	{Metric: "activations", By: []string{"day"}},
-	{Metric: "viewers", By: []string{"day"}},
+	{Metric: "activations", By: byDay},
+	{Metric: "viewers", By: byDay},
 }
 
 func (o *Console) home(v *visit) {
@@ -49,8 +49,8 @@ func (o *Console) home(v *visit) {
 	}
 	if b.Sees["usage"] {
 		asks = append(asks, func() {
-			if list := v.metrics(); list.No == nil {
-				b.Panels = v.panels(list.V.Metrics, first, readQuestion(nil, v.c.Now()).From)
+			if list, no := v.metrics(); no == nil {
+				b.Panels = v.panels(list, "panel-", first, question{})
 			}
 		})
 	}
@@ -93,7 +93,7 @@ func empty(b homeBody) bool {
 	}
 	shown := false
 	for _, p := range b.Panels {
-		shown = shown || p.No != nil || len(p.Answer.Rows) > 0
+		shown = shown || p.says()
 	}
 	return b.Sees["usage"] && !shown
 }

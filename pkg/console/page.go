@@ -177,7 +177,9 @@ func ask[T any](v *visit, method, path string, query url.Values, body any) (out 
 		out.No = no
 		return out
 	}
-	if err := json.Unmarshal(a.Body, &out.V); err != nil {
+	read := json.NewDecoder(bytes.NewReader(a.Body))
+	read.UseNumber() // a value of a dimension stays as it was written
+	if err := read.Decode(&out.V); err != nil {
 		v.c.Log.ErrorContext(v.r.Context(), "answer not readable", "path", path)
 		out.No = &refusal{http.StatusBadGateway, "The answer to this could not be read."}
 	}

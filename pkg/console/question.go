@@ -1,84 +1,57 @@
 package console
 
 import (
-	"cmp"
-	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/lethe-pipeline/lethe/pkg/policy"
+	"github.com/lethe-pipeline/lethe/pkg/stats"
 )
 
-// metric is what the API says of one that may be asked for.
-type metric struct {
-	Name        string      `json:"name"`
-	Title       string      `json:"title"`
-	Description string      `json:"description"`
-	K           int         `json:"k"`
-	Public      bool        `json:"public"`
-	Dimensions  []dimension `json:"dimensions"`
-}
-
-type dimension struct {
-	Name        string `json:"name"`
-	Type        string `json:"type"`
-	Description string `json:"description"`
-}
-
-// answer is what the API answers to a question.
-type answer struct {
-	By         []string  `json:"by"`
-	Rows       []row     `json:"rows"`
-	Total      number    `json:"total"`
-	K          int       `json:"k"`
-	HiddenRows int       `json:"hidden_rows"`
-	AsOf       time.Time `json:"as_of"`
-	Notes      []string  `json:"notes"`
-}
-
-type row struct {
-	By map[string]any `json:"by"`
-	number
-}
-
-// number is shown or hidden.
-type number struct {
-	Value  *float64 `json:"value"`
-	Hidden bool     `json:"hidden"`
-}
-
-// N is the value of one that is shown.
-func (n number) N() float64 {
-	if n.Value == nil {
-		return 0
-	}
-	return *n.Value
-}
-
 // question is what the address of a page asks: names that the policy declares,
-// and days. From and To are the first and the last day.
+// days, and values that were published. From and To are the first and the last
+// day, in the metric's zone.
 type question struct {
 	Metric   string
 	By       []string
 	From, To string
+	Where    []where
+	Top      int
+	Explain  bool
+
+	split, dated bool // whether the address says by, and from or to
 }
 
-// timed are the dimensions of time, the finest first.
-var timed = []string{"hour", "day", "week", "month"}
+// where keeps what has a value of a dimension. Several of one dimension are
+// alternatives.
+type where struct{ Name, Value string }
+
+func (w where) String() string { return w.Name + "=" + w.Value }
 
 var (
 	namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,47}$`)
 	dayPattern  = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
 )
 
-// ofDays is how many days a question is about when it does not say.
-const ofDays = 30
+const (
+	// ofDays is how many days a question is about when it does not say.
+	ofDays = 30
+	// maxValue bounds one value of a filter, in bytes.
+	maxValue = 512
+	// maxSplits is how many dimensions besides time a page splits by.
+	maxSplits = 2
+)
 
-// readQuestion reads a question out of an address. What is not a name or a day
+// readQuestion reads a question out of an address. What cannot be part of one
 // is left out.
-func readQuestion(q url.Values, now time.Time) question {
-	out := question{}
+func readQuestion(q url.Values) question {
+	out := question{split: q.Has("by"), dated: q.Has("from") || q.Has("to"), Explain: q.Get("explain") == "1"}
 	if m := q.Get("metric"); namePattern.MatchString(m) {
 		out.Metric = m
 	}
@@ -89,16 +62,117 @@ func readQuestion(q url.Values, now time.Time) question {
 			}
 		}
 	}
+	for _, s := range q["where"] {
+		if w, ok := readWhere(s); ok && !slices.Contains(out.Where, w) && len(out.Where) < stats.MaxValues {
+			out.Where = append(out.Where, w)
+		}
+	}
+	if n, err := strconv.Atoi(q.Get("top")); err == nil && n > 0 && n <= stats.MaxTop {
+		out.Top = n
+	}
 	if from := q.Get("from"); dayPattern.MatchString(from) {
 		out.From = from
-	} else if !q.Has("from") {
-		out.From = now.UTC().AddDate(0, 0, 1-ofDays).Format(time.DateOnly)
 	}
 	if to := q.Get("to"); dayPattern.MatchString(to) {
 		out.To = to
 	}
 	return out
 }
+
+// readWhere reads NAME=VALUE, as where writes it.
+func readWhere(s string) (where, bool) {
+	name, value, ok := strings.Cut(s, "=")
+	printable := utf8.ValidString(value) && !strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) })
+	return where{name, value}, ok && namePattern.MatchString(name) && len(value) <= maxValue && printable
+}
+
+// fit makes a question one that the metric can answer: what another metric had
+// is left out, and what is not said is what most people want.
+func (q question) fit(m metric, now time.Time) question {
+	q.Metric = m.Name
+	if _, ok := m.dimension(string(policy.Day)); ok && !q.split {
+		q.By = []string{string(policy.Day)}
+	}
+	q.By = m.fitBy(q.By)
+	q.Where = m.fitWhere(q.Where, q.By)
+	if m.isRatio() || !slices.ContainsFunc(q.By, func(name string) bool { return !m.isTime(name) }) {
+		q.Top = 0
+	}
+	switch {
+	case m.IsCurrent():
+		q.From, q.To = "", ""
+	case !q.dated && (len(m.counted) == 0 || q.time(m) != ""):
+		today := today(m, now)
+		q.From, q.To = dayOf(today.AddDate(0, 0, 1-ofDays)), dayOf(today)
+	}
+	q.split, q.dated = true, !m.IsCurrent()
+	q.Explain = q.Explain && !m.masked // the API lists no cells then
+	return q
+}
+
+// fitBy keeps one dimension of time and as many others as can be together, of
+// those that are told.
+func (m metric) fitBy(by []string) []string {
+	var out []string
+	timed, dims, others := false, 0, 0
+	for _, name := range by {
+		d, ok := m.dimension(name)
+		switch {
+		case !ok || d.Masked:
+		case m.isTime(name):
+			if !timed {
+				out = append(out, name)
+			}
+			timed = true
+		case others == maxSplits, m.alone && name != serviceName && dims > 0:
+		default:
+			others++
+			if name != serviceName {
+				dims++
+			}
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// fitWhere keeps filters on dimensions that are told. Where cells tell one
+// dimension at a time, it is the one that the answer is split by, or one value
+// of another.
+func (m metric) fitWhere(all []where, by []string) []where {
+	split := slices.IndexFunc(by, func(name string) bool { return !m.isTime(name) && name != serviceName })
+	var out []where
+	single := false
+	for _, w := range all {
+		switch {
+		case !slices.Contains(m.splits(), w.Name):
+			continue
+		case !m.alone || w.Name == serviceName:
+		case split >= 0 && w.Name != by[split], split < 0 && single:
+			continue
+		default:
+			single = true
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// time is the dimension of time that the question is split by.
+func (q question) time(m metric) string {
+	if i := slices.IndexFunc(q.By, m.isTime); i >= 0 {
+		return q.By[i]
+	}
+	return ""
+}
+
+// today is the day in the metric's zone, as a date without one.
+func today(m metric, now time.Time) time.Time {
+	y, month, d := now.In(m.zone()).Date()
+	return time.Date(y, month, d, 0, 0, 0, 0, time.UTC)
+}
+
+func dayOf(t time.Time) string { return t.Format(time.DateOnly) }
 
 // values are the question as the API takes it, to which the end is not
 // included.
@@ -111,199 +185,122 @@ func (q question) values() url.Values {
 		v.Set("from", q.From)
 	}
 	if to, err := time.Parse(time.DateOnly, q.To); err == nil {
-		v.Set("to", to.AddDate(0, 0, 1).Format(time.DateOnly))
+		v.Set("to", dayOf(to.AddDate(0, 0, 1)))
+	} else if q.To != "" {
+		v.Set("to", q.To) // no day of the calendar; the API says so
+	}
+	for _, w := range q.Where {
+		v.Add("filter."+w.Name, w.Value)
+	}
+	if q.Top > 0 {
+		v.Set("top", strconv.Itoa(q.Top))
+	}
+	if q.Explain {
+		v.Set("explain", "1")
+	}
+	return v
+}
+
+// Parameters are the question as an address has it.
+func (q question) Parameters() url.Values {
+	v := url.Values{"metric": {q.Metric}}
+	if q.split {
+		v.Set("by", strings.Join(q.By, ","))
+	}
+	if q.dated {
+		v.Set("from", q.From)
+		if q.To != "" {
+			v.Set("to", q.To)
+		}
+	}
+	for _, w := range q.Where {
+		v.Add("where", w.String())
+	}
+	if q.Top > 0 {
+		v.Set("top", strconv.Itoa(q.Top))
+	}
+	if q.Explain {
+		v.Set("explain", "1")
 	}
 	return v
 }
 
 // Link is the question as an address, which asks the same again.
-func (q question) Link(page string) string {
-	v := url.Values{"metric": {q.Metric}, "from": {q.From}}
-	if len(q.By) > 0 {
-		v.Set("by", strings.Join(q.By, ","))
-	}
-	if q.To != "" {
-		v.Set("to", q.To)
-	}
-	return prefix + page + "?" + v.Encode()
+func (q question) Link(page string) string { return prefix + page + "?" + q.Parameters().Encode() }
+
+// without is the question without one of its filters.
+func (q question) without(w where) question {
+	q.Where = slices.DeleteFunc(slices.Clone(q.Where), func(x where) bool { return x == w })
+	return q
 }
 
-// panel is a question and its answer as a page shows it.
-type panel struct {
-	ID       string
-	Title    string
-	Metric   metric
-	Question question
-	No       *refusal
-	Answer   answer
-	// Time is the dimension of time, and Series are the columns of the table
-	// then: one for each combination of the other dimensions. Without, Bars
-	// are the rows.
-	Time   string
-	Label  string // of the combinations
-	Series []string
-	Points []point
-	Bars   []bar
-	Hidden int
-	// Chart is bars, line or none.
-	Chart string
-}
-
-// point is a moment and a number for each series.
-type point struct {
-	Label string
-	At    int64 // Unix seconds
-	Cells []cell
-}
-
-// cell is one number; absent where there was none.
-type cell struct {
-	number
-	Absent bool
-}
-
-// bar is a combination of dimensions without time. Width is in percent of the
-// largest.
-type bar struct {
-	Names []string
-	Width float64
-	number
-}
-
-// maxLines is how many series one chart shows.
-const maxLines = 8
-
-// lay puts an answer into the form that a page shows.
-func (p *panel) lay() {
-	var others []string
-	for _, d := range p.Answer.By {
-		if slices.Contains(timed, d) && p.Time == "" {
-			p.Time = d
-		} else {
-			others = append(others, d)
+// of is the question about one value of what it is split by: over time where
+// nothing else is left to split by.
+func (q question) of(m metric, w where) question {
+	q.By = slices.DeleteFunc(slices.Clone(q.By), func(name string) bool { return name == w.Name })
+	q.Where = append(slices.DeleteFunc(slices.Clone(q.Where), func(x where) bool { return x.Name == w.Name }), w)
+	q.Top, q.Explain = 0, false
+	if _, ok := m.dimension(string(policy.Day)); ok && len(q.By) == 0 {
+		q.By = []string{string(policy.Day)}
+		if len(m.counted) > 0 && q.From == "" && q.To == "" {
+			q.dated = false // the latest stretch, and its days
 		}
 	}
-	p.Label = strings.ReplaceAll(strings.Join(others, " · "), "_", " ")
-	p.Hidden = p.Answer.HiddenRows
-	if p.Time == "" {
-		p.layBars(others)
-		return
-	}
-	p.layPoints(others)
+	return q
 }
 
-func (p *panel) layBars(names []string) {
-	most := 1.0
-	for _, r := range p.Answer.Rows {
-		b := bar{number: r.number}
-		for _, n := range names {
-			b.Names = append(b.Names, valueText(r.By[n]))
-		}
-		p.Bars = append(p.Bars, b)
-		if r.Value != nil {
-			most = max(most, *r.Value)
-		}
-	}
-	for i, b := range p.Bars {
-		if b.Value != nil {
-			p.Bars[i].Width = 100 * *b.Value / most
-		}
-	}
-	slices.SortStableFunc(p.Bars, func(a, b bar) int { return cmp.Compare(b.Width, a.Width) })
+// choice is a link to the same question with another range.
+type choice struct {
+	Name, Link string
+	Here       bool
 }
 
-func (p *panel) layPoints(others []string) {
-	sums := map[string]float64{}
-	type at struct{ when, series string }
-	cells := map[at]number{}
-	var whens []string
-	for _, r := range p.Answer.Rows {
-		var names []string
-		for _, o := range others {
-			names = append(names, valueText(r.By[o]))
-		}
-		a := at{valueText(r.By[p.Time]), strings.Join(names, " · ")}
-		if a.series == "" {
-			a.series = p.Metric.Title
-		}
-		cells[a] = r.number
-		if !slices.Contains(whens, a.when) {
-			whens = append(whens, a.when)
-		}
-		if _, ok := sums[a.series]; !ok {
-			p.Series = append(p.Series, a.series)
-		}
-		if r.Value != nil {
-			sums[a.series] += *r.Value
-		} else {
-			sums[a.series] += 0
-		}
-	}
-	slices.SortStableFunc(p.Series, func(a, b string) int { return cmp.Compare(sums[b], sums[a]) })
-	slices.Sort(whens)
-	for _, w := range whens {
-		pt := point{Label: timeLabel(p.Time, w), At: instantOf(p.Time, w)}
-		for _, s := range p.Series {
-			n, ok := cells[at{w, s}]
-			pt.Cells = append(pt.Cells, cell{n, !ok})
-		}
-		p.Points = append(p.Points, pt)
-	}
-	switch {
-	case len(p.Series) > maxLines || len(p.Points) < 2:
-	case len(p.Series) == 1 && len(p.Points) <= 62:
-		p.Chart = "bars"
-	default:
-		p.Chart = "line"
+// span is a range of days; open when it has none. Bucket is the stretch of time
+// that it is, where subjects may be counted in it.
+type span struct {
+	name, from, to, bucket string
+}
+
+// spans are the ranges that a page offers.
+func spans(today time.Time) []span {
+	last := func(days int) string { return dayOf(today.AddDate(0, 0, 1-days)) }
+	to, monday := dayOf(today), today.AddDate(0, 0, -(int(today.Weekday())+6)%7)
+	first := today.AddDate(0, 0, 1-today.Day())
+	return []span{
+		{"today", to, to, string(policy.Day)},
+		{"yesterday", last(2), last(2), string(policy.Day)},
+		{"this week", dayOf(monday), dayOf(monday.AddDate(0, 0, 6)), string(policy.Week)},
+		{"last week", dayOf(monday.AddDate(0, 0, -7)), dayOf(monday.AddDate(0, 0, -1)), string(policy.Week)},
+		{"7 days", last(7), to, string(policy.Trailing7)},
+		{"30 days", last(30), to, string(policy.Trailing30)},
+		{"90 days", last(90), to, ""},
+		{"365 days", last(365), to, ""},
+		{"this month", dayOf(first), dayOf(first.AddDate(0, 1, -1)), string(policy.Month)},
+		{"last month", dayOf(first.AddDate(0, -1, 0)), dayOf(first.AddDate(0, 0, -1)), string(policy.Month)},
+		{"everything", "", "", ""},
 	}
 }
 
-// valueText is a value of a dimension.
-func valueText(v any) string {
-	switch t := v.(type) {
-	case nil:
-		return "(not shown)"
-	case string:
-		if t == "" {
-			return "(none)"
+// ranges are the ranges that the question can be asked for: any, where numbers
+// add up or stand over time, and those that subjects are counted in otherwise.
+func (q question) ranges(m metric, now time.Time) []choice {
+	if m.IsCurrent() {
+		return nil
+	}
+	var out []choice
+	counted := len(m.counted) > 0 && q.time(m) == ""
+	for _, s := range spans(today(m, now)) {
+		switch open := s.from == ""; {
+		case counted && open:
+			s.name = "latest"
+		case counted && !slices.Contains(m.counted, s.bucket):
+			continue
+		case !counted && (s.bucket == string(policy.Day) || s.bucket == string(policy.Week)):
+			continue
 		}
-		return t
-	case float64:
-		return fmt.Sprint(t)
+		r := q
+		r.From, r.To = s.from, s.to
+		out = append(out, choice{s.name, r.Link("usage"), q.From == s.from && q.To == s.to})
 	}
-	return fmt.Sprint(v)
-}
-
-// instantOf is when a bucket begins, in Unix seconds; 0 where it is not one.
-func instantOf(bucket, s string) int64 {
-	var t time.Time
-	var err error
-	switch bucket {
-	case "hour":
-		t, err = time.Parse(time.RFC3339, s)
-	case "day":
-		t, err = time.Parse(time.DateOnly, s)
-	case "month":
-		t, err = time.Parse("2006-01", s)
-	case "week":
-		var year, week int
-		if _, err = fmt.Sscanf(s, "%d-W%d", &year, &week); err == nil {
-			// ISO 8601: the week of January 4 is the first.
-			t = time.Date(year, time.January, 4, 0, 0, 0, 0, time.UTC)
-			t = t.AddDate(0, 0, -(int(t.Weekday())+6)%7+7*(week-1))
-		}
-	}
-	if err != nil || t.IsZero() {
-		return 0
-	}
-	return t.Unix()
-}
-
-func timeLabel(bucket, s string) string {
-	if bucket == "hour" {
-		if t, err := time.Parse(time.RFC3339, s); err == nil {
-			return t.UTC().Format("2006-01-02 15:04")
-		}
-	}
-	return s
+	return out
 }

@@ -139,12 +139,22 @@ func theme(r *http.Request) string {
 }
 
 // asks are the parameters that pages have, and word is what each may hold:
-// names that a policy declares, days and places in a log. Nothing else of an
-// address is ever repeated in a page (P1).
+// names that a policy declares, days and places in a log; of where, also a value
+// that was published. Nothing else of an address is ever repeated in a page
+// (P1).
 var (
-	asks = []string{"metric", "by", "from", "to", "board", "kind", "before"}
+	asks = []string{"metric", "by", "from", "to", "where", "top", "explain", "pick", "board", "kind", "before"}
 	word = regexp.MustCompile(`^[a-z0-9_,/-]{0,200}$`)
 )
+
+// holds says whether a parameter may hold a value.
+func holds(name, value string) bool {
+	if name == "where" {
+		_, ok := readWhere(value)
+		return ok
+	}
+	return word.MatchString(value)
+}
 
 // next is where to go after a form: a page of the console and nothing else, so
 // that a link to the sign-in page leads nowhere but in.
@@ -159,8 +169,10 @@ func next(at string) string {
 	}
 	q := url.Values{}
 	for _, name := range asks {
-		if v := u.Query().Get(name); v != "" && word.MatchString(v) {
-			q.Set(name, v)
+		for _, v := range u.Query()[name] {
+			if holds(name, v) {
+				q.Add(name, v)
+			}
 		}
 	}
 	if len(q) == 0 {

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"github.com/lethe-pipeline/lethe/pkg/access"
 	"github.com/lethe-pipeline/lethe/pkg/console"
 	"github.com/lethe-pipeline/lethe/pkg/lethetest"
+	"github.com/lethe-pipeline/lethe/pkg/stats"
 )
 
 // site is a console on a real gate, a real store and a real HTTP server. Its
@@ -33,6 +35,52 @@ type site struct {
 	mu        sync.Mutex // guards what follows
 	at        time.Time
 	decisions []access.Decision
+	questions []string     // what the API was asked about metrics
+	answer    stats.Answer // to all of them
+}
+
+// listed are the metrics of the site: one of each kind.
+var listed = func() []stats.Listed {
+	list := func(name, value string, k int, dimensions ...string) stats.Listed {
+		l := stats.Listed{Name: name, Title: strings.ToUpper(name[:1]) + name[1:], Value: value, K: k, Public: k == 0, Zone: "UTC"}
+		for _, d := range append([]string{"service"}, dimensions...) {
+			name, kind, _ := strings.Cut(d, ":")
+			l.Dimensions = append(l.Dimensions, stats.ListedDimension{Name: name, Type: cmp.Or(kind, "string"), Masked: kind == "masked"})
+		}
+		return l
+	}
+	ratio := list("requests_per_visitor", "ratio", 11, "day:bucket", "week:bucket", "month:bucket", "path", "status:int")
+	ratio.Of = []string{"requests", "visitors"}
+	return []stats.Listed{
+		list("activations", "count", 11, "day:bucket", "week:bucket", "month:bucket", "product", "version", "country:masked"),
+		list("active_machines", "current", 11, "product", "version"),
+		list("log_lines", "count", 0, "day:bucket", "week:bucket", "month:bucket", "level", "logger", "hour:hour"),
+		list("requests", "count", 11, "day:bucket", "week:bucket", "month:bucket", "path", "status:int"),
+		ratio,
+		list("visitors", "distinct", 11, "day:bucket", "week:bucket", "trailing_7:bucket", "trailing_30:bucket", "path", "status:int"),
+	}
+}()
+
+// number is one that is shown.
+func number(n string) stats.Number {
+	v := json.Number(n)
+	return stats.Number{Value: &v}
+}
+
+var hidden = stats.Number{Hidden: true}
+
+// says has the API give an answer from then on.
+func (s *site) says(a stats.Answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer, s.questions = a, nil
+}
+
+// asked is what the API was asked since.
+func (s *site) asked() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.questions)
 }
 
 func open(t testing.TB, options ...func(*access.Config)) *site {
@@ -42,7 +90,9 @@ func open(t testing.TB, options ...func(*access.Config)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, store: store, at: time.Now()}
+	s := &site{t: t, store: store, at: time.Now(), answer: stats.Answer{
+		By: []string{"day"}, Total: hidden, K: 11, Rows: []stats.Row{{By: map[string]any{"day": "2026-01-01"}, Number: number("4711")}},
+	}}
 	c := access.Config{
 		Who: store, Log: lethetest.Logger(t), Home: "default", Now: s.now,
 		Record: func(_ context.Context, d access.Decision) error {
@@ -66,16 +116,16 @@ func open(t testing.TB, options ...func(*access.Config)) *site {
 		}, marks...)
 	}
 	type object = map[string]any
-	answers("GET /v1/stats", askers, object{"metrics": []object{{
-		"name": "activations", "title": "Activations", "k": 11, "dimensions": []object{{"name": "day"}, {"name": "product"}},
-	}}})
-	answers("GET /v1/stats/{metric}", askers, object{
-		"by": []string{"day"}, "k": 11, "hidden_rows": 1,
-		"rows":  []object{{"by": object{"day": "2026-01-01"}, "value": 4711}, {"by": object{"day": "2026-01-02"}, "value": nil, "hidden": true}},
-		"total": object{"value": nil, "hidden": true},
+	answers("GET /v1/stats", askers, object{"metrics": listed})
+	s.gate.Handle(mux, "GET /v1/stats/{metric}", askers, func(w http.ResponseWriter, r *http.Request, _ access.Principal) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.questions = append(s.questions, r.PathValue("metric")+"?"+r.URL.RawQuery)
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(s.answer)
 	})
 	answers("GET /v1/status", overseers, object{}, access.Installation)
-	answers("GET /v1/verify/history", overseers, object{}, access.Installation)
+	answers("GET /v1/verify/history", overseers, object{}, access.Installation, access.Unrecorded)
 	answers("GET /v1/verify", overseers, object{}, access.Installation)
 	answers("GET /v1/catalog", askers, object{}, access.Unrecorded)
 	answers("GET /v1/audit", []access.Role{access.Officer}, object{}, access.Installation)

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -27,11 +30,12 @@ import (
 var consolePages = map[string][]string{
 	"publisher": {"/console/"},
 	"analyst": {
-		"/console/", "/console/usage", "/console/usage?board=access", "/console/usage?metric=activations&by=day,product",
-		"/console/usage?metric=active_machines&by=product", "/console/catalog",
+		"/console/", "/console/usage", "/console/usage?board=access", "/console/usage?board=pages", "/console/usage?metric=activations&by=day,product",
+		"/console/usage?metric=active_machines&by=product", "/console/usage?metric=requests&by=day,status&where=path%3D%2Fpricing&explain=1",
+		"/console/usage?metric=requests&by=path,status&top=10&pick=browser", "/console/usage?metric=requests_per_visitor&by=day", "/console/catalog",
 	},
 	"officer": {
-		"/console/", "/console/usage", "/console/usage?metric=viewers&by=hour", "/console/retention", "/console/catalog", "/console/flow",
+		"/console/", "/console/usage", "/console/usage?metric=visitors&by=trailing_7", "/console/usage?metric=log_lines&by=hour", "/console/retention", "/console/catalog", "/console/flow",
 		"/console/audit", "/console/audit?kind=verify",
 	},
 	"operator": {"/console/", "/console/usage", "/console/retention", "/console/catalog", "/console/flow"},
@@ -104,11 +108,54 @@ func (r *running) browse(t testing.TB, script string, input map[string]any, into
 	decode(t, out.String(), into)
 }
 
-// demoUp is a Lethe that has something to show.
+// demoUp is a Lethe that has something to show: the demo's events, and the log
+// of a web server.
 func demoUp(t testing.TB) *running {
 	r := up(t, func(r *running) { r.Args = []string{"--demo"} })
+	dir := t.TempDir()
+	writeFile(t, dir, "access.log", accessLog(time.Now()))
+	r.Import("--format", "combined", "--service", "web", filepath.Join(dir, "access.log"))
 	r.until("the demo has shown its answers", func() bool { return strings.Contains(r.out.String(), "Ctrl-C") })
+	r.until("requests and visitors are published", func() bool { return r.Total("requests") > 0 && len(r.Ask("visitors", "--by", "trailing_7").Rows) > 0 })
 	return r
+}
+
+// accessLog is the log of a web server over two weeks, from nobody: there are
+// weekends, rare pages, a day of which too little came to be published, and
+// enough visitors of the first week who did not come back.
+func accessLog(now time.Time) string {
+	pages := []string{"/", "/pricing", "/docs/start", "/login", "/download", "/docs/install", "/api/status", "/blog/forgetting", "/docs/faq", "/about", "/contact", "/imprint"}
+	agents := []string{"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "curl/8.5.0"}
+	statuses := []int{200, 200, 200, 200, 200, 200, 200, 304, 404, 302}
+	random := rand.New(rand.NewPCG(4, 4))
+	var lines []string
+	for ago := 13; ago >= 0; ago-- {
+		begin := now.UTC().Truncate(aDay).AddDate(0, 0, -ago)
+		n := 600
+		switch day := begin.Weekday(); {
+		case ago == 4:
+			n = 6
+		case day == time.Saturday || day == time.Sunday:
+			n = 300
+		}
+		for i := range n {
+			at := begin.Add(time.Duration(i) * aDay / time.Duration(n))
+			if at.After(now) {
+				break
+			}
+			path, host := pages[int(math.Pow(random.Float64(), 2)*float64(len(pages)))], int(math.Pow(random.Float64(), 5)*500)
+			if random.IntN(40) == 0 {
+				path = fmt.Sprintf("/old/%d", random.IntN(60))
+			}
+			network := "192.0.2"
+			if host >= 250 {
+				network, host = "198.51.100", host-250
+			}
+			lines = append(lines, fmt.Sprintf(`%s.%d - - [%s] "GET %s HTTP/1.1" %d %d "-" "%s"`, network, host,
+				at.Format("02/Jan/2006:15:04:05 -0700"), path, statuses[random.IntN(len(statuses))], 300+random.IntN(20_000), agents[random.IntN(len(agents))]))
+		}
+	}
+	return strings.Join(lines, "\n") + "\n"
 }
 
 // TestEveryPageIsFitForEveryone: each page of each role in light and dark, wide
@@ -173,13 +220,19 @@ type consoleBrowser struct {
 // console signs in as a role.
 func (r *running) console(role string) *consoleBrowser {
 	r.t.Helper()
+	return r.consoleWith(r.Credential(role))
+}
+
+// consoleWith signs in with a credential.
+func (r *running) consoleWith(credential string) *consoleBrowser {
+	r.t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	b := &consoleBrowser{r, &http.Client{Jar: jar, Timeout: time.Minute}}
-	if status, _ := b.post("/console/signin", url.Values{"credential": {r.Credential(role)}}); status != http.StatusOK {
-		r.t.Fatalf("signing in as %s: status %d", role, status)
+	if status, _ := b.post("/console/signin", url.Values{"credential": {credential}}); status != http.StatusOK {
+		r.t.Fatalf("signing in as %s: status %d", strings.Split(credential, "_")[1], status)
 	}
 	return b
 }

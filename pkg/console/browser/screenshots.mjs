@@ -9,13 +9,15 @@ const problems = [];
 const wide = { width: 1280, height: 860 };
 const pictures = [
   ["home", "officer", "/console/", wide, "light"],
-  ["usage", "analyst", "/console/usage?metric=activations&by=day,product", wide, "light"],
-  ["usage-activations", "analyst", "/console/usage?board=activations", { width: 1280, height: 1080 }, "light"],
+  ["usage", "analyst", "/console/usage?metric=requests&by=day,path&top=5&where=status%3D200", wide, "light"],
+  ["usage-access", "analyst", "/console/usage?board=access", wide, "light"],
+  ["usage-activations", "analyst", "/console/usage?board=activations", wide, "light"],
+  ["usage-cells", "analyst", "/console/usage?metric=requests&by=&where=path%3D%2Fpricing&explain=1", wide, "dark"],
   ["retention", "officer", "/console/retention", wide, "light"],
   ["catalog", "officer", "/console/catalog", wide, "light"],
   ["flow", "operator", "/console/flow", wide, "dark"],
   ["audit", "officer", "/console/audit", wide, "dark"],
-  ["narrow", "analyst", "/console/usage?board=activations", { width: 380, height: 800 }, "dark"],
+  ["narrow", "analyst", "/console/usage?board=access", { width: 380, height: 800 }, "dark"],
 ];
 for (const [name, role, path, viewport, colorScheme] of pictures) {
   const v = await visitor(browser, base, problems, { viewport, colorScheme });
@@ -28,7 +30,8 @@ for (const [name, role, path, viewport, colorScheme] of pictures) {
   }
   await drawn(v.page);
   if (name === "flow") await v.page.locator("#live-chart canvas").waitFor();
-  await v.page.screenshot({ path: `${into}/console-${name}.png` });
+  // A question and its answer belong together.
+  await v.page.screenshot({ path: `${into}/console-${name}.png`, fullPage: name.startsWith("usage") });
   await v.context.close();
 }
 await browser.close();

@@ -1,12 +1,14 @@
 // Charts, drawn with uPlot from the tables they stand before. A table says with
-// data-series which of its columns are lines, with data-x when a row is (Unix
-// seconds) and with data-v what a cell's number is; a cell without one is a gap.
+// data-series which of its columns are lines, with data-muted which of these
+// holds what the others do not tell, with data-x when a row is (Unix seconds)
+// and with data-v what a cell's number is; a cell without one is a gap, and a
+// row without a moment is in no chart.
 "use strict";
 (() => {
   const look = getComputedStyle(document.documentElement);
   const color = (name) => look.getPropertyValue(name).trim();
-  const colors = (i) => color(`--s${(i % 8) + 1}`);
-  const number = (v) => (v == null ? "–" : v.toLocaleString("en-US", { maximumFractionDigits: 1 }));
+  const mark = (i, muted) => (muted[i] ? 0 : (i % 8) + 1);
+  const number = (v, digits = 1) => (v == null ? "–" : v.toLocaleString("en-US", { maximumFractionDigits: digits }));
   const pad = (n) => String(n).padStart(2, "0");
   const stamp = (t, fine) => {
     const d = new Date(t * 1000);
@@ -24,18 +26,18 @@
     return incr < 60 ? `${at}:${pad(d.getUTCSeconds())}` : at;
   };
 
-  function legend(names, unit) {
+  function legend(names, { unit, digits, muted }) {
     const box = document.createElement("div");
     box.className = "legend";
     box.setAttribute("aria-hidden", "true");
     const values = names.map((name, i) => {
       const item = document.createElement("span");
-      const mark = document.createElement("i");
-      mark.className = `k${(i % 8) + 1}`;
+      const square = document.createElement("i");
+      square.className = `k${mark(i, muted)}`;
       const text = document.createElement("span");
-      item.append(mark, text);
+      item.append(square, text);
       box.append(item);
-      return (v) => { text.textContent = v === undefined ? name : `${name} ${number(v)}${unit ? " " + unit : ""}`; };
+      return (v) => { text.textContent = v === undefined ? name : `${name} ${number(v, digits)}${unit ? " " + unit : ""}`; };
     });
     const when = document.createElement("span");
     box.append(when);
@@ -44,9 +46,12 @@
 
   // chart draws data ([xs, series…]) into a figure and returns how to draw it
   // with other data.
-  function chart(figure, names, data, { kind = "line", unit = "", limits = [], fine = false } = {}) {
+  function chart(figure, names, data, { kind = "line", unit = "", digits = 1, limits = [], muted = [], fine = false } = {}) {
     let plot;
-    const words = legend(names, unit);
+    const words = legend(names, { unit, digits, muted });
+    const colors = (i) => color(`--s${mark(i, muted)}`);
+    // A number between two gaps has no line.
+    const alone = (s) => s.flatMap((v, i) => (v != null && s[i - 1] == null && s[i + 1] == null ? [i] : []));
     const make = () => {
       const width = Math.max(figure.clientWidth - (figure.classList.contains("card") ? 48 : 0), 200);
       const axis = { stroke: color("--soft"), font: "12px system-ui, sans-serif", ticks: { show: false } };
@@ -58,12 +63,12 @@
         scales: { x: { range: kind === "bars" ? (u, min, max) => { const gap = step(data[0]) * .6; return [min - gap, max + gap]; } : undefined }, y: { range: (u, min, max) => [0, max > 0 ? max * 1.08 : 1] } },
         axes: [
           { ...axis, grid: { show: false }, space: 58, size: 34, gap: 8, incrs: fine ? moments : days, values: (u, xs, _, __, incr) => xs.map((x) => tick(x, incr)) },
-          { ...axis, grid: { stroke: color("--line"), width: 1 }, size: 52, values: (u, vs) => vs.map((v) => number(v)), space: 40 },
+          { ...axis, grid: { stroke: color("--line"), width: 1 }, size: 52, values: (u, vs) => vs.map((v) => number(v, digits)), space: 40 },
         ],
         series: [{}, ...names.map((name, i) => ({
           label: name, stroke: colors(i), width: kind === "bars" ? 0 : 2, dash: limits[i] ? [4, 5] : undefined,
           fill: kind === "bars" ? colors(i) : names.length - limits.filter(Boolean).length === 1 && !limits[i] ? colors(i) + "22" : undefined,
-          points: { show: kind !== "bars" && data[0].length < 40 && !limits[i], size: 5 },
+          points: kind === "bars" || limits[i] ? { show: false } : data[0].length < 40 ? { show: true, size: 5 } : { show: true, size: 5, filter: (u, at) => alone(u.data[at]) },
           paths: kind === "bars" ? uPlot.paths.bars({ size: [.66, 48], radius: .12 }) : undefined,
         }))],
         hooks: { setCursor: [(u) => {
@@ -96,14 +101,15 @@
 
   function fromTable(figure) {
     const table = document.getElementById(figure.dataset.table);
-    if (!table || table.tBodies[0].rows.length < 2) return;
+    if (!table) return;
     const heads = [...table.tHead.rows[0].cells];
     const columns = heads.map((h, i) => i).filter((i) => heads[i].hasAttribute("data-series"));
-    const rows = [...table.tBodies[0].rows];
+    const rows = [...table.tBodies[0].rows].filter((r) => r.cells[0].dataset.x !== undefined);
     const value = (cell) => (cell.dataset.v === undefined ? null : Number(cell.dataset.v));
     const data = [rows.map((r) => Number(r.cells[0].dataset.x)), ...columns.map((c) => rows.map((r) => value(r.cells[c])))];
     chart(figure, columns.map((c) => heads[c].textContent.trim()), data, {
-      kind: figure.dataset.chart, unit: figure.dataset.unit,
+      kind: figure.dataset.chart, unit: figure.dataset.unit, digits: Number(figure.dataset.digits),
+      muted: columns.map((c) => heads[c].hasAttribute("data-muted")),
       limits: columns.map((c) => heads[c].hasAttribute("data-limit")),
       fine: step(data[0]) < 86400,
     });

@@ -6,8 +6,10 @@
   // A question is asked again when a part of it is chosen.
   for (const form of document.querySelectorAll("form[data-auto]")) {
     form.addEventListener("change", (e) => {
-      // Another metric has other dimensions.
-      if (e.target.id === "metric") form.querySelectorAll("[name=by]").forEach((el) => { el.disabled = true; });
+      // While a year is typed, it is one of long ago.
+      if (e.target.type === "date" && e.target.value !== "" && e.target.value < "1970") return;
+      // Another metric has other dimensions, values and days.
+      if (e.target.id === "metric") form.querySelectorAll("[name]:not(#metric)").forEach((el) => { el.disabled = true; });
       form.requestSubmit();
     });
   }
