@@ -3,6 +3,7 @@ package cell_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -56,8 +57,12 @@ func TestASumOfWhichOnePersonHasNearlyAllIsNeverTold(t *testing.T) {
 // rows, they wait as few do, and become one cell with those of other days.
 func TestASumAloneWaitsUntilNobodyHasNearlyAllOfIt(t *testing.T) {
 	s := start(t, edited(t, "  visits:\n    title: Visits\n    description: Visits.\n    table: visit\n    value: count\n    subject: visitor\n    k: 5\n    dimensions: [page, code, bot]\n", ""))
-	s.now = noon.AddDate(0, 0, 27-noon.Day()).AddDate(0, 1, 0) // at the end of a month, of which two days are cut
-	first, second := s.now.AddDate(0, 0, -3), s.now.AddDate(0, 0, -2)
+	now := noon.AddDate(0, 0, 27-noon.Day()).AddDate(0, 1, 0) // at the end of a month, of which two days are cut
+	first, second := now.AddDate(0, 0, -3), now.AddDate(0, 0, -2)
+	c := s.config()
+	c.Now = func() time.Time { return now }
+	s.p = publisher(t, c)
+	s.p.Hurry()
 	s.publish(people(1, 1, visit{at: first, page: "/a", size: 1000})...)
 	s.publish(people(2, 6, visit{at: first, page: "/a", size: 10})...)
 	s.cut()

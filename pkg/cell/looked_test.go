@@ -26,45 +26,47 @@ func (s *site) asOf(now time.Time) time.Time {
 // shows, and so says what is true.
 func TestAsOfMovesWithTimeAndNotWithWhatComes(t *testing.T) {
 	s := start(t)
-	if at := s.asOf(s.now); !at.IsZero() {
+	now := noon // of the publisher
+	if at := s.asOf(now); !at.IsZero() {
 		t.Fatalf("before anything was looked at: as of %s", at)
 	}
 	c := s.config()
+	c.Now = func() time.Time { return now }
 	c.Settle = time.Hour // as long as rows come
 	s.p = publisher(t, c)
 	s.must2(s.p.Look(t.Context()))
-	entry := func() time.Time { return s.asOf(s.now.AddDate(1, 0, 0)) } // nothing but what the publisher says
-	if at := entry(); !at.Equal(s.now) {
-		t.Fatalf("nothing waits: as of %s at %s", at, s.now)
+	entry := func() time.Time { return s.asOf(now.AddDate(1, 0, 0)) } // nothing but what the publisher says
+	if at := entry(); !at.Equal(now) {
+		t.Fatalf("nothing waits: as of %s at %s", at, now)
 	}
-	began := s.now
+	began := now
 	for range 6 {
-		s.now = s.now.Add(10 * time.Second)
-		s.publish(visit{at: s.now, person: 1})
+		now = now.Add(10 * time.Second)
+		s.publish(visit{at: noon, person: 1})
 		s.loaded()
 		s.must2(s.p.Look(t.Context()))
-		if at, want := s.asOf(s.now.Add(3*time.Second)), s.now.Add(-time.Minute); !at.Equal(want) {
-			t.Errorf("at %s: as of %s", s.now, at)
+		if at, want := s.asOf(now.Add(3*time.Second)), now.Add(-time.Minute); !at.Equal(want) {
+			t.Errorf("at %s: as of %s", now, at)
 		}
 	}
 	if at := entry(); !at.Equal(began) {
 		t.Errorf("a row waits to be looked at: as of %s; the test shows nothing", at)
 	}
-	s.now = s.now.Add(10 * time.Second)
+	now = now.Add(10 * time.Second)
 	s.must2(s.p.Look(t.Context()))
-	if at := s.asOf(s.now); !at.Equal(began) {
+	if at := s.asOf(now); !at.Equal(began) {
 		t.Errorf("what came was not looked at for over a minute: as of %s", at)
 	}
 	c.Settle = time.Nanosecond
 	s.p = publisher(t, c)
 	s.cut()
-	if at := s.asOf(s.now); !at.Equal(s.now.Add(-time.Minute)) {
-		t.Errorf("all was looked at: as of %s at %s", at, s.now)
+	if at := s.asOf(now); !at.Equal(now.Add(-time.Minute)) {
+		t.Errorf("all was looked at: as of %s at %s", at, now)
 	}
 	// Another process whose clock is behind takes nothing back.
 	c.Now = func() time.Time { return began }
 	s.must2(publisher(t, c).Look(t.Context()))
-	if at := entry(); !at.Equal(s.now) {
+	if at := entry(); !at.Equal(now) {
 		t.Errorf("what was looked at is not: as of %s", at)
 	}
 }
@@ -89,21 +91,23 @@ func TestAsOfWaitsForTheCells(t *testing.T) {
 	c := s.config()
 	log := &lateLog{Log: c.Log}
 	c.Log = log
+	now := noon
+	c.Now = func() time.Time { return now }
 	s.p = publisher(t, c)
 	log.floor = s.publish(people(1, 9, visit{at: noon.AddDate(0, 0, -1)})...)[0]
 	s.loaded()
 	if n, err := s.p.Look(t.Context()); err != nil || n == 0 {
 		t.Fatalf("%d cells, %v", n, err)
 	}
-	s.now = s.now.Add(10 * time.Second)
+	now = now.Add(10 * time.Second)
 	s.must2(s.p.Look(t.Context()))
-	if at := s.asOf(s.now); !at.IsZero() {
+	if at := s.asOf(now); !at.IsZero() {
 		t.Errorf("the cells are not loaded: as of %s", at)
 	}
 	log.floor = 0
 	s.cut()
-	if at := s.asOf(s.now); !at.Equal(s.now.Add(-time.Minute)) {
-		t.Errorf("the cells are loaded: as of %s at %s", at, s.now)
+	if at := s.asOf(now); !at.Equal(now.Add(-time.Minute)) {
+		t.Errorf("the cells are loaded: as of %s at %s", at, now)
 	}
 }
 
