@@ -41,7 +41,7 @@ func BenchmarkAsk(b *testing.B) {
 	}
 	b.Logf("%d rows of %d days became cells: a day takes %.2f s, %.2f s of the engine's processor time, and %d KiB",
 		rows, days, took.Seconds()/days, (used-cpu).Seconds()/days, size/days>>10)
-	byRows := f.open(warehouse.UserVerify)
+	byRows := f.open(warehouse.UserCells)
 
 	first, last := f.today.AddDate(0, 0, -days), f.today
 	month := func(metric string, by ...string) stats.Question {
